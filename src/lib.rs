@@ -1,0 +1,1 @@
+//! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
