@@ -1,1 +1,3 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
+
+pub mod wire;
