@@ -1,3 +1,4 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
 
+pub mod crypto;
 pub mod wire;

@@ -216,13 +216,8 @@ fn decode_record(r: &mut Reader<'_>) -> Result<Record, DecodeError> {
     };
     let authentication = r.u8()?;
     r.require(authentication & TAG_MASK == 0)?;
-    let mut record = Record {
-        id,
-        oem_iana,
-        authentication,
-        integrity: Vec::new(),
-        confidentiality: Vec::new(),
-    };
+    let mut record =
+        Record { id, oem_iana, authentication, integrity: Vec::new(), confidentiality: Vec::new() };
     let mut untagged = 0;
     while let Some(byte) = r.clone().u8().ok().filter(|byte| byte & TAG_MASK != TAG_MASK) {
         r.u8()?;

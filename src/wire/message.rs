@@ -206,8 +206,8 @@ impl<'a> Message<'a> {
         let [from_address, seq_lun, cmd] = r.array()?;
         let data = r.bytes(r.len() - 1)?;
         let checksum2 = r.u8()?;
-        let valid = checksum(&[to_address, net_fn_lun]) == checksum1
-            && checksum(covered) == checksum2;
+        let valid =
+            checksum(&[to_address, net_fn_lun]) == checksum1 && checksum(covered) == checksum2;
         let message = Message {
             to_address,
             net_fn: net_fn_lun >> 2,

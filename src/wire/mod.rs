@@ -130,11 +130,7 @@ impl<'a> Reader<'a> {
 
     /// Ends the layout: left-over bytes are an error.
     pub fn finish(self) -> Result<(), DecodeError> {
-        if self.bytes.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error(DecodeErrorKind::Excess))
-        }
+        if self.bytes.is_empty() { Ok(()) } else { Err(self.error(DecodeErrorKind::Excess)) }
     }
 
     /// An error of this layout.

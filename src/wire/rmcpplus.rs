@@ -110,10 +110,9 @@ impl Framed {
         let end = datagram.len().checked_sub(auth_code_len);
         match end {
             // Pad length and next header stand between payload and AuthCode.
-            Some(end) if end >= self.payload.end + 2 => Ok(Trailer {
-                covered: FORMAT_OFFSET..end,
-                auth_code: end..datagram.len(),
-            }),
+            Some(end) if end >= self.payload.end + 2 => {
+                Ok(Trailer { covered: FORMAT_OFFSET..end, auth_code: end..datagram.len() })
+            }
             _ => Err(DecodeError { what: "session trailer", kind: DecodeErrorKind::Truncated }),
         }
     }
