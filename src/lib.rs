@@ -1,4 +1,5 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
 
 pub mod crypto;
+pub mod session;
 pub mod wire;

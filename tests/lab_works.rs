@@ -44,13 +44,7 @@ fn ipmitool_reaches_ipmi_sim_through_a_relay() {
     assert!(status.contains("Chassis Power is on"), "{status}");
     let counts = relay.counts();
     assert!(counts.received > 20, "{counts:?}");
-    assert_eq!(
-        counts,
-        RelayCounts {
-            forwarded: counts.received,
-            ..counts
-        }
-    );
+    assert_eq!(counts, RelayCounts { forwarded: counts.received, ..counts });
     assert_eq!(counts.dropped + counts.duplicated + counts.reordered, 0);
 }
 
@@ -62,11 +56,7 @@ fn ipmi_sim_has_a_power_switch_a_sensor_and_an_event_log() {
     let status = as_admin(sim.address(), &["chassis", "power", "status"]);
     assert!(status.contains("Chassis Power is off"), "{status}");
     as_admin(sim.address(), &["chassis", "power", "on"]);
-    assert!(
-        wait_until(SECONDS_5, || sim.is_powered_on()),
-        "{}",
-        sim.chassis_events()
-    );
+    assert!(wait_until(SECONDS_5, || sim.is_powered_on()), "{}", sim.chassis_events());
     sim.set_temperature(57);
     let sensors = || as_admin(sim.address(), &["sdr", "list"]);
     let warmed = wait_until(SECONDS_5, || sensors().contains("57 degrees C"));
@@ -79,16 +69,9 @@ fn ipmi_sim_has_a_power_switch_a_sensor_and_an_event_log() {
 fn ipmi_sim_knows_its_users_and_its_key() {
     let mut k_g = [0; 20];
     k_g[..19].copy_from_slice(b"a-key-of-19-letters");
-    let sim = IpmiSim::start(SimOptions {
-        k_g: Some(k_g),
-        ..SimOptions::default()
-    });
+    let sim = IpmiSim::start(SimOptions { k_g: Some(k_g), ..SimOptions::default() });
     let key: String = k_g.iter().map(|byte| format!("{byte:02x}")).collect();
-    for (account, level) in [
-        (ADMIN, "ADMINISTRATOR"),
-        (OPERATOR, "OPERATOR"),
-        (USER, "USER"),
-    ] {
+    for (account, level) in [(ADMIN, "ADMINISTRATOR"), (OPERATOR, "OPERATOR"), (USER, "USER")] {
         let arguments = ["-y", &key, "-L", level, "chassis", "power", "status"];
         let command = ipmitool(sim.address(), account.name, account.password, &arguments);
         let status = Program::run(command, SECONDS_10).success();
@@ -116,15 +99,7 @@ fn freeipmi_reaches_ipmi_sim() {
     let sim = IpmiSim::start(SimOptions::default());
     let mut command = require("ipmipower");
     command.args(["-D", "LAN_2_0", "-h", &sim.address().to_string()]);
-    command.args([
-        "-u",
-        ADMIN.name,
-        "-p",
-        ADMIN.password,
-        "-W",
-        "opensesspriv",
-        "--stat",
-    ]);
+    command.args(["-u", ADMIN.name, "-p", ADMIN.password, "-W", "opensesspriv", "--stat"]);
     let status = Program::run(command, SECONDS_10).success();
     assert!(status.trim_end().ends_with(": on"), "{status}");
 }
@@ -132,41 +107,24 @@ fn freeipmi_reaches_ipmi_sim() {
 #[test]
 fn a_console_reaches_the_serial_peer_byte_for_byte() {
     let sim = IpmiSim::start(SimOptions::default());
-    let command = ipmitool(
-        sim.address(),
-        ADMIN.name,
-        ADMIN.password,
-        &["sol", "activate"],
-    );
+    let command = ipmitool(sim.address(), ADMIN.name, ADMIN.password, &["sol", "activate"]);
     let mut console = Program::spawn_on_terminal(command);
     console.wait_for("SOL Session operational", SECONDS_5);
     console.write(b"typed on the console");
     let typed = |bytes: &[u8]| bytes == b"typed on the console";
-    assert!(
-        sim.serial().wait_for(typed, SECONDS_5),
-        "{:?}",
-        sim.serial().received()
-    );
+    assert!(sim.serial().wait_for(typed, SECONDS_5), "{:?}", sim.serial().received());
     sim.serial().send(b"printed by the machine\r\n");
     console.wait_for("printed by the machine", SECONDS_5);
     sim.serial().set_mode(SerialMode::Echo);
     console.write(b"come back");
     console.wait_for("come back", SECONDS_5);
     console.write(b"\r~.");
-    assert!(
-        console
-            .finish(SECONDS_5)
-            .output
-            .contains("[terminated ipmitool]")
-    );
+    assert!(console.finish(SECONDS_5).output.contains("[terminated ipmitool]"));
 }
 
 #[test]
 fn ipmi_sim_keeps_a_history_when_told() {
-    let sim = IpmiSim::start(SimOptions {
-        history_len: Some(4096),
-        ..SimOptions::default()
-    });
+    let sim = IpmiSim::start(SimOptions { history_len: Some(4096), ..SimOptions::default() });
     sim.serial().send(b"before anybody looked\r\n");
     let arguments = ["sol", "activate", "instance=2"];
     let command = ipmitool(sim.address(), ADMIN.name, ADMIN.password, &arguments);
@@ -186,19 +144,8 @@ fn ipmitool_reaches_pyghmi() {
 #[test]
 fn pyghmi_can_have_a_key() {
     let k_g = (1..=20).collect();
-    let bmc = PyghmiBmc::start(PyghmiOptions {
-        k_g: Some(k_g),
-        ..PyghmiOptions::default()
-    });
-    at_pyghmi(
-        &bmc,
-        &[
-            "-y",
-            "0102030405060708090a0b0c0d0e0f1011121314",
-            "mc",
-            "info",
-        ],
-    );
+    let bmc = PyghmiBmc::start(PyghmiOptions { k_g: Some(k_g), ..PyghmiOptions::default() });
+    at_pyghmi(&bmc, &["-y", "0102030405060708090a0b0c0d0e0f1011121314", "mc", "info"]);
 }
 
 #[test]
@@ -228,49 +175,20 @@ fn the_pyghmi_console_follows_orders() {
 fn a_relay_does_to_datagrams_what_it_was_told() {
     let all = |faults| deliver_numbers(100, faults).0;
     assert_eq!(all(Faults::default()), (0..100).collect::<Vec<u8>>());
-    assert_eq!(
-        all(Faults {
-            loss: 1.0,
-            ..Faults::default()
-        }),
-        []
-    );
+    assert_eq!(all(Faults { loss: 1.0, ..Faults::default() }), []);
     let doubled: Vec<u8> = (0..100).flat_map(|number| [number, number]).collect();
-    assert_eq!(
-        all(Faults {
-            duplicate: 1.0,
-            ..Faults::default()
-        }),
-        doubled
-    );
+    assert_eq!(all(Faults { duplicate: 1.0, ..Faults::default() }), doubled);
     let swapped: Vec<u8> = (0..50).flat_map(|pair| [2 * pair + 1, 2 * pair]).collect();
-    assert_eq!(
-        all(Faults {
-            reorder: 1.0,
-            ..Faults::default()
-        }),
-        swapped
-    );
-    let (late, took) = deliver_numbers(
-        100,
-        Faults {
-            delay_ms: 200..=200,
-            ..Faults::default()
-        },
-    );
+    assert_eq!(all(Faults { reorder: 1.0, ..Faults::default() }), swapped);
+    let (late, took) = deliver_numbers(100, Faults { delay_ms: 200..=200, ..Faults::default() });
     assert_eq!(late, (0..100).collect::<Vec<u8>>());
     assert!(took >= Duration::from_millis(200), "{took:?}");
 }
 
 #[test]
 fn a_relay_repeats_its_faults_for_a_seed() {
-    let faults = |seed| Faults {
-        loss: 0.3,
-        duplicate: 0.2,
-        reorder: 0.1,
-        seed,
-        ..Faults::default()
-    };
+    let faults =
+        |seed| Faults { loss: 0.3, duplicate: 0.2, reorder: 0.1, seed, ..Faults::default() };
     let first = deliver_numbers(200, faults(7)).0;
     assert_eq!(first, deliver_numbers(200, faults(7)).0);
     assert_ne!(first, deliver_numbers(200, faults(8)).0);
@@ -279,15 +197,12 @@ fn a_relay_repeats_its_faults_for_a_seed() {
 /// Sends datagrams 0, 1, 2... through a relay; gives what arrives, and how long it took.
 fn deliver_numbers(count: u8, faults: Faults) -> (Vec<u8>, Duration) {
     let bmc = UdpSocket::bind((loopback_address(), 0)).expect("a free port");
-    bmc.set_nonblocking(true)
-        .expect("a socket can be made nonblocking");
+    bmc.set_nonblocking(true).expect("a socket can be made nonblocking");
     let relay = Relay::start(bmc.local_addr().expect("it is bound"), faults);
     let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let start = Instant::now();
     for number in 0..count {
-        client
-            .send_to(&[number], relay.address())
-            .expect("the relay listens");
+        client.send_to(&[number], relay.address()).expect("the relay listens");
     }
     let settled = || {
         let counts = relay.counts();
@@ -308,16 +223,11 @@ fn deliver_numbers(count: u8, faults: Faults) -> (Vec<u8>, Duration) {
 #[test]
 fn a_relay_carries_answers_and_can_change_ports_like_a_nat() {
     let bmc = UdpSocket::bind((loopback_address(), 0)).expect("a free port");
-    bmc.set_read_timeout(Some(SECONDS_5))
-        .expect("a timeout can be set");
+    bmc.set_read_timeout(Some(SECONDS_5)).expect("a timeout can be set");
     let relay = Relay::start(bmc.local_addr().expect("it is bound"), Faults::default());
     let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    client
-        .set_read_timeout(Some(SECONDS_5))
-        .expect("a timeout can be set");
-    client
-        .connect(relay.address())
-        .expect("connecting sends nothing");
+    client.set_read_timeout(Some(SECONDS_5)).expect("a timeout can be set");
+    client.connect(relay.address()).expect("connecting sends nothing");
     let exchange = || {
         let mut buffer = [0; 16];
         client.send(b"question").expect("the relay listens");
@@ -339,10 +249,7 @@ fn a_relay_carries_answers_and_can_change_ports_like_a_nat() {
 fn a_dropped_program_leaves_nothing_behind() {
     let mut command = require("sh");
     // Deaf to SIGTERM, with a child that is too.
-    command.args([
-        "-c",
-        "trap '' TERM; sleep 1000 & echo child $!; wait; sleep 1000",
-    ]);
+    command.args(["-c", "trap '' TERM; sleep 1000 & echo child $!; wait; sleep 1000"]);
     let program = Program::spawn(command);
     let line = program.wait_for_line(SECONDS_5, |line| line.starts_with("child "));
     let child: i32 = line["child ".len()..].parse().expect("a pid");
@@ -356,10 +263,7 @@ fn a_dropped_program_leaves_nothing_behind() {
 
 fn is_zombie(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status
-        .rsplit(')')
-        .next()
-        .is_some_and(|rest| rest.starts_with(" Z"))
+    status.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
 }
 
 #[test]
@@ -376,15 +280,9 @@ fn loopback_addresses_are_never_given_twice() {
     let threads: Vec<_> = (0..4)
         .map(|_| std::thread::spawn(|| (0..50).map(|_| loopback_address()).collect::<Vec<_>>()))
         .collect();
-    let all: Vec<_> = threads
-        .into_iter()
-        .flat_map(|thread| thread.join().unwrap())
-        .collect();
+    let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
-    assert!(
-        all.iter()
-            .all(|address| UdpSocket::bind((*address, BMC_PORT)).is_ok())
-    );
+    assert!(all.iter().all(|address| UdpSocket::bind((*address, BMC_PORT)).is_ok()));
 }
 
 #[test]

@@ -79,11 +79,9 @@ mod tests {
         let cases = vectors["sequence_window"].as_array().expect("sequence_window");
         assert_eq!(cases.len(), 4);
         for case in cases {
-            let number = |value: &serde_json::Value| {
-                SessionSequence(value.as_u64().expect("number") as u32)
-            };
-            let rule =
-                if case["version"] == 2 { Rule::Authenticated } else { Rule::V15 };
+            let number =
+                |value: &serde_json::Value| SessionSequence(value.as_u64().expect("number") as u32);
+            let rule = if case["version"] == 2 { Rule::Authenticated } else { Rule::V15 };
             let mut window = Window::new(number(&case["highest"]), rule);
             window.first_repeat = false;
             for seen in case["seen"].as_array().expect("seen") {

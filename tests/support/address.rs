@@ -16,14 +16,9 @@ const CLAIM_PORT: u16 = 6622;
 /// An address in 127.0.0.0/8 that no other caller has, in this process or any other, until this
 /// process ends. Nothing listens there on UDP port [`BMC_PORT`].
 pub fn loopback_address() -> Ipv4Addr {
-    static CLAIMS: Mutex<Claims> = Mutex::new(Claims {
-        rng: None,
-        sockets: Vec::new(),
-    });
+    static CLAIMS: Mutex<Claims> = Mutex::new(Claims { rng: None, sockets: Vec::new() });
     // Poisoned only by the panic below, which leaves nothing half done.
-    let mut claims = CLAIMS
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut claims = CLAIMS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     claims.take()
 }
 
@@ -35,9 +30,7 @@ struct Claims {
 impl Claims {
     fn take(&mut self) -> Ipv4Addr {
         // Each process starts elsewhere; the bind, not the draw, is what makes it unique.
-        let rng = self
-            .rng
-            .get_or_insert_with(|| SplitMix64::new(std::process::id().into()));
+        let rng = self.rng.get_or_insert_with(|| SplitMix64::new(std::process::id().into()));
         for _ in 0..1000 {
             let [_, _, _, _, _, x, y, z] = rng.next_u64().to_be_bytes();
             // 127.0 and 127.255 are where other programs and the broadcast address live.

@@ -19,27 +19,13 @@ pub struct Account {
     pub privilege: &'static str,
 }
 
-pub const ADMIN: Account = Account {
-    name: "admin",
-    password: "admin-pass",
-    privilege: "admin",
-};
-pub const OPERATOR: Account = Account {
-    name: "oper",
-    password: "oper-pass",
-    privilege: "operator",
-};
-pub const USER: Account = Account {
-    name: "user",
-    password: "user-pass",
-    privilege: "user",
-};
+pub const ADMIN: Account = Account { name: "admin", password: "admin-pass", privilege: "admin" };
+pub const OPERATOR: Account =
+    Account { name: "oper", password: "oper-pass", privilege: "operator" };
+pub const USER: Account = Account { name: "user", password: "user-pass", privilege: "user" };
 /// As long as ipmi_sim's configuration can hold: 15 bytes and 19, not IPMI's 16 and 20.
-pub const LONG: Account = Account {
-    name: "fifteen-letters",
-    password: "nineteen-characters",
-    privilege: "admin",
-};
+pub const LONG: Account =
+    Account { name: "fifteen-letters", password: "nineteen-characters", privilege: "admin" };
 
 #[derive(Clone, Debug)]
 pub struct SimOptions {
@@ -93,18 +79,9 @@ impl IpmiSim {
         scratch.write("power", "1\n");
         scratch.write("temperature", "40\n");
         scratch.write("chassis.sh", include_str!("../lab/chassis.sh"));
-        scratch.write(
-            "lan.conf",
-            lan_conf(&options, address, serial.address(), &scratch),
-        );
+        scratch.write("lan.conf", lan_conf(&options, address, serial.address(), &scratch));
         scratch.write("bmc.emu", bmc_emu(&scratch));
-        let mut sim = Self {
-            program: None,
-            serial,
-            scratch,
-            address,
-            debug: options.debug,
-        };
+        let mut sim = Self { program: None, serial, scratch, address, debug: options.debug };
         sim.restart();
         sim
     }
@@ -171,10 +148,7 @@ impl IpmiSim {
 
     /// What it printed since its last start.
     pub fn log(&self) -> String {
-        self.program
-            .as_ref()
-            .map(Program::output)
-            .unwrap_or_default()
+        self.program.as_ref().map(Program::output).unwrap_or_default()
     }
 }
 
@@ -185,9 +159,7 @@ fn lan_conf(
     scratch: &Scratch,
 ) -> String {
     let directory = scratch.path().display();
-    let k_g = options
-        .k_g
-        .map(|k_g| format!("    bmc_key \"{}\"\n", k_g_text(&k_g)));
+    let k_g = options.k_g.map(|k_g| format!("    bmc_key \"{}\"\n", k_g_text(&k_g)));
     let history = options.history_len.map(|len| format!(" history={len}"));
     let mut conf = format!(
         r#"name "bmclink-test"
@@ -214,11 +186,7 @@ user 1 true "" "" user 20 none md2 md5 straight
         history = history.unwrap_or_default(),
     );
     for (index, account) in [ADMIN, OPERATOR, USER, LONG].iter().enumerate() {
-        let Account {
-            name,
-            password,
-            privilege,
-        } = account;
+        let Account { name, password, privilege } = account;
         let number = index + 2; // 1 is the nameless user.
         conf += &format!(
             "user {number} true \"{name}\" \"{password}\" {privilege} 20 none md2 md5 straight\n"

@@ -79,10 +79,7 @@ impl Program {
         command.stdin(Stdio::piped()).stdout(writer).stderr(second);
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = start(command, &name);
-        let input = child
-            .stdin
-            .take()
-            .map(|stdin| Box::new(stdin) as Box<dyn Write + Send>);
+        let input = child.stdin.take().map(|stdin| Box::new(stdin) as Box<dyn Write + Send>);
         Self::watch(name, child, input, reader)
     }
 
@@ -91,10 +88,7 @@ impl Program {
     pub fn spawn_on_terminal(mut command: Command) -> Self {
         let (ours, theirs) = open_terminal().expect("no terminal to be had");
         let clone = |fd: &OwnedFd| fd.try_clone().expect("out of file descriptors");
-        command
-            .stdin(clone(&theirs))
-            .stdout(clone(&theirs))
-            .stderr(theirs);
+        command.stdin(clone(&theirs)).stdout(clone(&theirs)).stderr(theirs);
         let name = command.get_program().to_string_lossy().into_owned();
         let child = start(command, &name);
         let input = Box::new(std::fs::File::from(clone(&ours)));
@@ -129,14 +123,7 @@ impl Program {
             shared.changed.notify_all();
         });
         let group = Pid::from_raw(child.id() as i32);
-        Self {
-            name,
-            child,
-            group,
-            input,
-            output,
-            reaped: None,
-        }
+        Self { name, child, group, input, output, reaped: None }
     }
 
     pub fn pid(&self) -> u32 {
@@ -197,12 +184,7 @@ impl Program {
             if state.ended || left.is_zero() {
                 return Err(output);
             }
-            state = self
-                .output
-                .changed
-                .wait_timeout(state, left)
-                .expect("a reader panicked")
-                .0;
+            state = self.output.changed.wait_timeout(state, left).expect("a reader panicked").0;
         }
     }
 
@@ -221,24 +203,14 @@ impl Program {
     #[track_caller]
     pub fn finish(mut self, timeout: Duration) -> Finished {
         if !self.wait_for_exit(timeout) {
-            panic!(
-                "{} did not end within {timeout:?}:\n{}",
-                self.name,
-                self.output()
-            );
+            panic!("{} did not end within {timeout:?}:\n{}", self.name, self.output());
         }
         let status = self.reap();
         // The reader may be a few bytes behind; the group is dead, so the end comes soon.
         let state = self.output.lock();
-        let ended = self
-            .output
-            .changed
-            .wait_timeout_while(state, GRACE, |state| !state.ended);
+        let ended = self.output.changed.wait_timeout_while(state, GRACE, |state| !state.ended);
         drop(ended);
-        Finished {
-            status,
-            output: self.output(),
-        }
+        Finished { status, output: self.output() }
     }
 
     /// Ends it and all it started.
@@ -259,10 +231,7 @@ impl Program {
     /// Leaves the zombie, so that the group's number stays ours until `reap`.
     fn has_exited(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
-        !matches!(
-            waitid(Id::Pid(self.group), flags),
-            Ok(WaitStatus::StillAlive)
-        )
+        !matches!(waitid(Id::Pid(self.group), flags), Ok(WaitStatus::StillAlive))
     }
 
     fn reap(&mut self) -> ExitStatus {
@@ -316,12 +285,8 @@ fn start(mut command: Command, name: &str) -> Child {
         sender
     });
     let (reply, answer) = mpsc::channel();
-    forker
-        .send((command, reply))
-        .expect("the forker lives as long as the process");
-    let spawned = answer
-        .recv()
-        .expect("the forker lives as long as the process");
+    forker.send((command, reply)).expect("the forker lives as long as the process");
+    let spawned = answer.recv().expect("the forker lives as long as the process");
     spawned.unwrap_or_else(|error| panic!("cannot start {name}: {error}; run tests/setup.sh?"))
 }
 
@@ -333,10 +298,5 @@ fn open_terminal() -> nix::Result<(OwnedFd, OwnedFd)> {
     nix::pty::unlockpt(&ours)?;
     let name = nix::pty::ptsname_r(&ours)?;
     let theirs = nix::fcntl::open(name.as_str(), flags, nix::sys::stat::Mode::empty())?;
-    Ok((
-        ours.as_fd()
-            .try_clone_to_owned()
-            .map_err(|_| nix::Error::EMFILE)?,
-        theirs,
-    ))
+    Ok((ours.as_fd().try_clone_to_owned().map_err(|_| nix::Error::EMFILE)?, theirs))
 }

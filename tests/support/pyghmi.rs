@@ -20,11 +20,7 @@ pub struct PyghmiOptions {
 
 impl Default for PyghmiOptions {
     fn default() -> Self {
-        Self {
-            address: None,
-            port: BMC_PORT,
-            k_g: None,
-        }
+        Self { address: None, port: BMC_PORT, k_g: None }
     }
 }
 
@@ -45,26 +41,18 @@ impl PyghmiBmc {
         let ip = options.address.unwrap_or_else(loopback_address);
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let python = tests.join(".venv/bin/python");
-        assert!(
-            python.exists(),
-            "tests/.venv is missing: run tests/setup.sh"
-        );
+        assert!(python.exists(), "tests/.venv is missing: run tests/setup.sh");
         let mut command = Command::new(python);
         command.arg("-u").arg(tests.join("lab/pyghmi_bmc.py"));
         command.arg(ip.to_string()).arg(options.port.to_string());
         if let Some(k_g) = options.k_g {
-            command.arg(
-                k_g.iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect::<String>(),
-            );
+            command.arg(k_g.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         }
         let program = Program::spawn(command);
         program.wait_for_line(START_TIMEOUT, |line| line == "ready");
         let address = SocketAddr::from((ip, options.port));
-        let up = super::wait_until(START_TIMEOUT, || {
-            answers_ipmi(address, Duration::from_millis(300))
-        });
+        let up =
+            super::wait_until(START_TIMEOUT, || answers_ipmi(address, Duration::from_millis(300)));
         assert!(up, "pyghmi does not answer:\n{}", program.output());
         Self { program, address }
     }

@@ -42,13 +42,7 @@ pub struct Faults {
 impl Default for Faults {
     /// A perfect network.
     fn default() -> Self {
-        Self {
-            loss: 0.0,
-            duplicate: 0.0,
-            reorder: 0.0,
-            delay_ms: 0..=0,
-            seed: 1,
-        }
+        Self { loss: 0.0, duplicate: 0.0, reorder: 0.0, delay_ms: 0..=0, seed: 1 }
     }
 }
 
@@ -88,12 +82,8 @@ impl Relay {
         let listener = UdpSocket::bind((loopback_address(), upstream.port()))
             .or_else(|_| UdpSocket::bind((loopback_address(), 0)))
             .expect("a loopback port to listen on");
-        listener
-            .set_nonblocking(true)
-            .expect("a socket can be made nonblocking");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        listener.set_nonblocking(true).expect("a socket can be made nonblocking");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let seed = faults.seed;
         let shared = Arc::new(Shared {
             faults: Mutex::new(faults),
@@ -117,11 +107,7 @@ impl Relay {
             next_order: 0,
         };
         let thread = std::thread::spawn(move || worker.run());
-        Self {
-            address,
-            shared,
-            thread: Some(thread),
-        }
+        Self { address, shared, thread: Some(thread) }
     }
 
     /// Where the client shall connect.
@@ -225,10 +211,7 @@ impl Worker {
         let held = held.filter_map(|lane| lane.held.as_ref().map(|held| held.0));
         let next = self.under_way.peek().map(|Reverse(first)| first.due);
         let now = Instant::now();
-        let until = held
-            .chain(next)
-            .min()
-            .map_or(TICK, |due| due.saturating_duration_since(now));
+        let until = held.chain(next).min().map_or(TICK, |due| due.saturating_duration_since(now));
         // Rounded up: to wake a moment early would spin.
         let timeout = until.min(TICK).as_micros().div_ceil(1000) as u16;
         let sockets = self.clients.values().map(|client| client.socket.as_fd());
@@ -240,12 +223,7 @@ impl Worker {
             return Vec::new();
         }
         let ready = fds[1..].iter().map(|fd| fd.any().unwrap_or(true));
-        self.clients
-            .keys()
-            .zip(ready)
-            .filter(|(_, ready)| *ready)
-            .map(|(&id, _)| id)
-            .collect()
+        self.clients.keys().zip(ready).filter(|(_, ready)| *ready).map(|(&id, _)| id).collect()
     }
 
     fn receive_from_clients(&mut self, buffer: &mut [u8]) {
@@ -288,18 +266,8 @@ impl Worker {
         let id = self.next_client;
         self.next_client += 1;
         let mut seeds = SplitMix64::new(self.seed ^ id.wrapping_mul(0xd605_1e95_3b2c_87a1));
-        let lanes = [(); 2].map(|()| Lane {
-            rng: SplitMix64::new(seeds.next_u64()),
-            held: None,
-        });
-        self.clients.insert(
-            id,
-            Client {
-                address,
-                socket,
-                lanes,
-            },
-        );
+        let lanes = [(); 2].map(|()| Lane { rng: SplitMix64::new(seeds.next_u64()), held: None });
+        self.clients.insert(id, Client { address, socket, lanes });
         self.client_ids.insert(address, id);
         Some(id)
     }
@@ -363,22 +331,12 @@ impl Worker {
         }
         let order = self.next_order;
         self.next_order += 1;
-        self.under_way.push(Reverse(UnderWay {
-            due,
-            order,
-            client,
-            direction,
-            datagram,
-        }));
+        self.under_way.push(Reverse(UnderWay { due, order, client, direction, datagram }));
     }
 
     fn deliver(&mut self) {
         let now = Instant::now();
-        while self
-            .under_way
-            .peek()
-            .is_some_and(|Reverse(first)| first.due <= now)
-        {
+        while self.under_way.peek().is_some_and(|Reverse(first)| first.due <= now) {
             let Some(Reverse(first)) = self.under_way.pop() else {
                 return;
             };

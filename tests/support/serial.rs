@@ -46,18 +46,9 @@ struct State {
 impl SerialPeer {
     pub fn start(address: Ipv4Addr, mode: SerialMode) -> Self {
         let listener = TcpListener::bind((address, 0)).expect("a loopback port to listen on");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
-        listener
-            .set_nonblocking(true)
-            .expect("a socket can be made nonblocking");
-        let state = State {
-            received: Vec::new(),
-            connection: None,
-            connection_count: 0,
-            mode,
-        };
+        let address = listener.local_addr().expect("a bound socket has an address");
+        listener.set_nonblocking(true).expect("a socket can be made nonblocking");
+        let state = State { received: Vec::new(), connection: None, connection_count: 0, mode };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -65,11 +56,7 @@ impl SerialPeer {
         });
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || theirs.serve(&listener));
-        Self {
-            address,
-            shared,
-            thread: Some(thread),
-        }
+        Self { address, shared, thread: Some(thread) }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -104,8 +91,7 @@ impl SerialPeer {
     }
 
     pub fn wait_connected(&self, timeout: Duration) -> bool {
-        self.shared
-            .wait(timeout, |state| state.connection.is_some())
+        self.shared.wait(timeout, |state| state.connection.is_some())
     }
 
     /// Waits until `wanted` accepts all that was received; false when time is up.
@@ -117,10 +103,7 @@ impl SerialPeer {
     /// when the BMC stops taking bytes.
     #[track_caller]
     pub fn send(&self, bytes: &[u8]) {
-        assert!(
-            self.wait_connected(SEND_TIMEOUT),
-            "no BMC on the serial line"
-        );
+        assert!(self.wait_connected(SEND_TIMEOUT), "no BMC on the serial line");
         let connection = self.shared.connection().expect("the BMC hung up");
         if let Err(error) = write_all(&connection, bytes, &self.shared.stop) {
             panic!("the BMC takes no more from its serial line: {error}");
@@ -192,16 +175,11 @@ impl Shared {
     }
 
     fn connection(&self) -> Option<TcpStream> {
-        self.lock()
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.try_clone().ok())
+        self.lock().connection.as_ref().and_then(|connection| connection.try_clone().ok())
     }
 
     fn wait(&self, timeout: Duration, ready: impl Fn(&State) -> bool) -> bool {
-        let waited = self
-            .changed
-            .wait_timeout_while(self.lock(), timeout, |state| !ready(state));
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !ready(state));
         !waited.expect("the serial thread panicked").1.timed_out()
     }
 
