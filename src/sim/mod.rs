@@ -20,7 +20,7 @@ pub use bmc::ManagedSystem;
 pub use counters::Counters;
 pub use options::{BmcOptions, Misbehaviour, SolSizes, User};
 pub use profile::{Profile, UnknownProfile};
-pub use serial::{SerialEvent, SerialModel};
+pub use serial::{Boot, Echo, Flood, SerialEvent, SerialModel, Shell};
 
 /// The ID [`ManagedSystem::sol_owner`] gives.
 pub use crate::wire::SessionId;

@@ -1,6 +1,14 @@
 //! The host's side of the serial port: its events, and programs that can sit there.
 
+mod boot;
+mod shell;
+mod simple;
+
 use std::time::Instant;
+
+pub use boot::Boot;
+pub use shell::Shell;
+pub use simple::{Echo, Flood};
 
 use super::bmc::ManagedSystem;
 use crate::wire::SessionId;

@@ -38,6 +38,8 @@ pub(super) struct Session {
     pub window: Window,
     /// When the session ends unless something valid comes.
     pub expires: Instant,
+    /// v1.5: whether the last reply was the first one, `None` before any.
+    pub first_reply: Option<bool>,
     recent: [Option<(u8, u8, u8)>; RECENT_LEN],
 }
 
@@ -189,6 +191,7 @@ impl ManagedSystem {
             outbound: SessionSequence(0),
             window: Window::expecting(1),
             expires: self.clock + self.options.profile.half_open_timeout(),
+            first_reply: None,
             recent: [None; RECENT_LEN],
         });
         Some(self.sessions.len() - 1)

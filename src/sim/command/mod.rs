@@ -36,7 +36,6 @@ pub(in crate::sim) type Answer = Result<(), Refusal>;
 /// Who sent a command.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sim) struct Caller {
-    pub wrapper: Wrapper,
     /// Index of the session.
     pub session: Option<usize>,
     /// Managed system session ID, 0 outside a session.
@@ -107,7 +106,6 @@ impl ManagedSystem {
         };
         let found = session.and_then(|index| self.sessions.get(index));
         Caller {
-            wrapper,
             session,
             id: found.map_or(0, |session| session.id),
             privilege: found.map_or(0, |session| session.privilege),
