@@ -2,4 +2,6 @@
 
 pub mod crypto;
 pub mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod wire;
