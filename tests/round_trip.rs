@@ -134,14 +134,17 @@ proptest! {
         remote_console_session_id in session_id(),
         len in 2usize..=8,
     ) {
-        let refusal = Refusal { message_tag, status: StatusCode(status), remote_console_session_id };
+        let status = StatusCode(status);
+        let refusal = Refusal { message_tag, status, remote_console_session_id };
         let bytes = written(|out| refusal.encode(out));
         prop_assert_eq!(OpenSessionResponse::decode(&bytes), Ok(Err(refusal)));
         prop_assert_eq!(Rakp2::decode(&bytes), Ok(Err(refusal)));
         prop_assert_eq!(Rakp4::decode(&bytes), Ok(Err(refusal)));
         // Too short to hold a session ID, it still tells its status.
-        let remote_console_session_id = SessionId(if len < 8 { 0 } else { refusal.remote_console_session_id.0 });
-        let short = Refusal { remote_console_session_id, ..refusal };
+        let mut short = refusal;
+        if len < 8 {
+            short.remote_console_session_id = SessionId(0);
+        }
         prop_assert_eq!(OpenSessionResponse::decode(&bytes[..len]), Ok(Err(short)));
         prop_assert_eq!(Rakp2::decode(&bytes[..len]), Ok(Err(short)));
         prop_assert_eq!(Rakp4::decode(&bytes[..len]), Ok(Err(short)));

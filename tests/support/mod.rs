@@ -5,4 +5,5 @@ pub mod cipher;
 pub mod corpus;
 pub mod decoders;
 pub mod random;
+pub mod replay;
 pub mod vectors;
