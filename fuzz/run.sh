@@ -6,7 +6,7 @@
 # Needs a C++ compiler, but neither cargo-fuzz nor a nightly toolchain: the flags are those that
 # cargo-fuzz gives rustc. `cargo fuzz run TARGET` works too where it is installed.
 # A new target is a file in fuzz_targets/, its [[bin]] in Cargo.toml, and, to start from more than
-# nothing, a name in tests/support/corpus.rs.
+# nothing, a name in tests/codec/corpus.rs.
 # What a target found stays in fuzz/artifacts/TARGET/; give that file to the program to see it again.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -2,7 +2,7 @@
 //!
 //! A failure names the seed; `BMCLINK_SEED` sets another one.
 
-mod support;
+mod codec;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,11 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bmclink::wire::cipher_suite::CipherSuiteId;
 use bmclink::wire::rmcpplus;
 
-use support::cipher;
-use support::corpus::Corpus;
-use support::decoders::{DECODERS, Decoder};
-use support::random::{SplitMix64, mutant, seed};
-use support::vectors::hex;
+use codec::cipher;
+use codec::corpus::Corpus;
+use codec::decoders::{DECODERS, Decoder};
+use codec::random::{SplitMix64, mutant, seed};
+use codec::vectors::hex;
 
 const MUTANTS: usize = 100_000;
 

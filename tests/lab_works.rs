@@ -175,7 +175,7 @@ fn the_pyghmi_console_follows_orders() {
 fn a_relay_does_to_datagrams_what_it_was_told() {
     let all = |faults| deliver_numbers(100, faults).0;
     assert_eq!(all(Faults::default()), (0..100).collect::<Vec<u8>>());
-    assert_eq!(all(Faults { loss: 1.0, ..Faults::default() }), []);
+    assert_eq!(all(Faults { loss: 1.0, ..Faults::default() }), Vec::<u8>::new());
     let doubled: Vec<u8> = (0..100).flat_map(|number| [number, number]).collect();
     assert_eq!(all(Faults { duplicate: 1.0, ..Faults::default() }), doubled);
     let swapped: Vec<u8> = (0..50).flat_map(|pair| [2 * pair + 1, 2 * pair]).collect();
@@ -206,7 +206,7 @@ fn deliver_numbers(count: u8, faults: Faults) -> (Vec<u8>, Duration) {
     }
     let settled = || {
         let counts = relay.counts();
-        counts.received == count.into()
+        counts.received == u64::from(count)
             && counts.forwarded + counts.dropped == counts.received + counts.duplicated
     };
     assert!(wait_until(SECONDS_10, settled), "{:?}", relay.counts());

@@ -3,7 +3,7 @@
 //!
 //! `vectors/ORIGIN.md` says whose they are.
 
-mod support;
+mod codec;
 
 use bmclink::crypto::auth15;
 use bmclink::crypto::suite::SessionCipher;
@@ -13,12 +13,12 @@ use bmclink::wire::payload::PayloadType;
 use bmclink::wire::rmcp::{self, AsfMessage, Class};
 use bmclink::wire::{SessionId, rmcpplus, sol};
 
-use support::random::{SplitMix64, seed};
-use support::replay::{
+use codec::random::{SplitMix64, seed};
+use codec::replay::{
     codes_match, lets_in, open_and_reseal, session_payload_again, sessionless, setup_payload_again,
     suite, written,
 };
-use support::vectors::{Fields, Login, Recorded, hex, recorded};
+use codec::vectors::{Fields, Login, Recorded, hex, recorded};
 
 /// What the recorded sessions held.
 #[derive(Debug, Default, PartialEq, Eq)]

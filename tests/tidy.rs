@@ -3,7 +3,7 @@
 //! Reads the sources as text, comments and string contents blanked out. Modules that do not
 //! exist yet are covered the day they appear; a new one needs a line in `LAYERS`.
 
-#[path = "support/rust_text.rs"]
+#[path = "codec/rust_text.rs"]
 mod rust_text;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //!
 //! `vectors/ORIGIN.md` says who made them. `sequence_window` is judged in `session::window`.
 
-mod support;
+mod codec;
 
 use bmclink::crypto::auth15;
 use bmclink::crypto::keys::UserKey;
@@ -20,12 +20,12 @@ use bmclink::wire::session_command::ChannelAuthenticationCapabilities;
 use bmclink::wire::{SessionId, SessionSequence};
 use serde_json::Value;
 
-use support::cipher;
-use support::replay::{
+use codec::cipher;
+use codec::replay::{
     codes_match, ipmi_block, lets_in, open_and_reseal, session_payload_again, sessionless,
     setup_payload_again, suite, written,
 };
-use support::vectors::{Fields, Login, hex, spec};
+use codec::vectors::{Fields, Login, hex, spec};
 
 #[test]
 fn every_section_of_spec_json_is_known() {

@@ -1,8 +1,8 @@
 #![no_main]
 
-#[path = "../../tests/support/mod.rs"]
-mod support;
+#[path = "../../tests/codec/mod.rs"]
+mod codec;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    support::decoders::check_all("cipher_suite", input);
+    codec::decoders::check_all("cipher_suite", input);
 });

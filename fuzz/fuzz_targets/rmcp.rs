@@ -1,9 +1,9 @@
 #![no_main]
 
-#[path = "../../tests/support/mod.rs"]
-mod support;
+#[path = "../../tests/codec/mod.rs"]
+mod codec;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    support::decoders::check_all("rmcp", input);
-    support::decoders::check_all("asf", input);
+    codec::decoders::check_all("rmcp", input);
+    codec::decoders::check_all("asf", input);
 });
