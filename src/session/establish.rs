@@ -35,6 +35,8 @@ use crate::wire::{PrivilegeLevel, SessionId};
 const CIPHER_SUITES_TRIES: u32 = 2;
 /// Unanswered Open Session Requests before asking which suites there are.
 const SILENT_SUITE_TRIES: u32 = 2;
+/// Refused RAKP 3 after a right RAKP 2 that are put down to lost and repeated packets.
+const REKEYED_MAX: u32 = 3;
 /// Bytes of record data in a full chunk, and how many chunks there can be (§22.15).
 const CHUNK_LEN: usize = 16;
 const CHUNKS_MAX: u8 = 64;
@@ -84,6 +86,8 @@ pub(super) struct Establish {
     /// Ask for the wanted level in Open Session instead of "the highest".
     by_level: bool,
     privilege_level: PrivilegeLevel,
+    /// How often RAKP 3 was refused although RAKP 2 was right.
+    rekeyed: u32,
     /// What to report if nothing better comes: a refusal nobody could tell from a forgery.
     remembered: Option<Failure>,
     /// Why the last suite was refused.
@@ -176,6 +180,7 @@ impl Establish {
             skipped_a_silent_suite: false,
             by_level,
             privilege_level,
+            rekeyed: 0,
             remembered: None,
             suite_failure: None,
         };
@@ -764,6 +769,14 @@ impl Establish {
                 if self.attempts >= self.config.timing.login_attempts {
                     return Progress::Failed(failure);
                 }
+                self.restart(now, generator, out)
+            }
+            // RAKP 2 proved that both ends have the same password: the BMC took a repeated
+            // RAKP 1 for a new one and so expects another RAKP 3.
+            (Cause::Password | Cause::UserName, Some(_))
+                if failure.stage == Stage::Rakp4 && self.rekeyed < REKEYED_MAX =>
+            {
+                self.rekeyed += 1;
                 self.restart(now, generator, out)
             }
             (Cause::CipherSuite, _) => self.next_suite(now, failure, generator, out),

@@ -1,0 +1,5 @@
+//! What the library promises, in virtual time: a module per promise.
+
+mod pair;
+
+mod console_bytes_are_exact;
