@@ -3,8 +3,8 @@
 #
 #   fuzz/run.sh SECONDS [TARGET...]
 #
-# Needs a C++ compiler, but neither cargo-fuzz nor a nightly toolchain: the flags are those that
-# cargo-fuzz gives rustc. `cargo fuzz run TARGET` works too where it is installed.
+# Needs a C++ compiler, but neither cargo-fuzz nor a nightly toolchain: the flags below stand in
+# for it. The folder is laid out as cargo-fuzz wants it.
 # A new target is a file in fuzz_targets/, its [[bin]] in Cargo.toml, and, to start from more than
 # nothing, a name in tests/codec/corpus.rs.
 # What a target found stays in fuzz/artifacts/TARGET/; give that file to the program to see it again.

@@ -165,9 +165,14 @@ proptest! {
             role,
             user_name: &user_name,
         };
-        let bytes = written(|out| rakp1.encode(out));
+        let mut bytes = written(|out| rakp1.encode(out));
         prop_assert_eq!(bytes.len(), 28 + user_name.len());
         prop_assert_eq!(Rakp1::decode(&bytes), Ok(rakp1));
+        // Quirk `i82571spt`: bytes behind the name. They do not make a longer name legal.
+        bytes.resize(28 + 17, 0);
+        prop_assert_eq!(Rakp1::decode(&bytes).map(|rakp1| rakp1.user_name), Ok(&user_name[..]));
+        bytes[27] = 17;
+        prop_assert!(Rakp1::decode(&bytes).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use bmclink::wire::cipher_suite;
 use bmclink::wire::ipmi15;
 use bmclink::wire::message::Message;
 use bmclink::wire::open_session::{OpenSessionRequest, OpenSessionResponse, Refusal, SetupReply};
-use bmclink::wire::rakp::{Rakp1, Rakp2, Rakp3, Rakp4};
+use bmclink::wire::rakp::{Rakp1, Rakp2, Rakp3, Rakp4, USER_NAME_MAX};
 use bmclink::wire::rmcp::{self, AsfMessage, Class};
 use bmclink::wire::rmcpplus::{self, Framed};
 use bmclink::wire::session_command::{
@@ -152,6 +152,7 @@ fn refusal<T: std::fmt::Debug>(
 
 fn open_session_request(input: &[u8]) -> bool {
     let Ok(request) = OpenSessionRequest::decode(input) else { return false };
+    assert!(request.requested_maximum_privilege_level < 16);
     let again = written(|out| request.encode(out));
     assert_eq!(OpenSessionRequest::decode(&again), Ok(request));
     true
@@ -162,6 +163,7 @@ fn open_session_response(input: &[u8]) -> bool {
         Err(_) => false,
         Ok(Err(refused)) => refusal(refused, |b| OpenSessionResponse::decode(b).ok()),
         Ok(Ok(response)) => {
+            assert!(response.maximum_privilege_level < 16);
             let again = written(|out| response.encode(out));
             assert_eq!(OpenSessionResponse::decode(&again), Ok(Ok(response)));
             true
@@ -171,6 +173,7 @@ fn open_session_response(input: &[u8]) -> bool {
 
 fn rakp1(input: &[u8]) -> bool {
     let Ok(rakp1) = Rakp1::decode(input) else { return false };
+    assert!(rakp1.user_name.len() <= USER_NAME_MAX);
     assert_eq!(Rakp1::decode(&written(|out| rakp1.encode(out))), Ok(rakp1));
     true
 }
@@ -205,6 +208,8 @@ fn rakp4(input: &[u8]) -> bool {
 
 fn message(input: &[u8]) -> bool {
     let Ok((message, valid)) = Message::decode_unchecked(input) else { return false };
+    assert!(message.net_fn < 64 && message.rq_seq.number() < 64);
+    assert!(message.to_lun < 4 && message.from_lun < 4);
     let again = written(|out| message.encode(out));
     assert_eq!(Message::decode(&again), Ok(message));
     assert_eq!(valid, again == input, "the checksums decide");
@@ -219,6 +224,7 @@ fn message(input: &[u8]) -> bool {
 
 fn sol(input: &[u8]) -> bool {
     let Ok(packet) = sol::Packet::decode(input) else { return false };
+    assert!(packet.sequence.number() <= 15 && packet.ack_sequence.number() <= 15);
     assert_eq!(sol::Packet::decode(&written(|out| packet.encode(out))), Ok(packet));
     true
 }
