@@ -793,6 +793,13 @@ impl Establish {
             (Cause::UserName, _) if self.config.quirks.has(Quirk::PrivFallback) => {
                 self.lower_privilege(now, failure, generator, out)
             }
+            // The same with RAKP 3: one BMC stack makes other keys of a repeated one.
+            (Cause::KG, None)
+                if self.learned.open_session_by_level.is_some() && self.rekeyed == 0 =>
+            {
+                self.rekeyed += 1;
+                self.restart(now, generator, out)
+            }
             // Some BMCs get the hashes wrong unless Open Session asked for the wanted level. A
             // BMC that was logged in to without is not one of them.
             (Cause::Password | Cause::KG, None)

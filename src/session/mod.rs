@@ -190,6 +190,8 @@ pub struct Session {
     requests: Requests,
     sol: Option<Box<Sol>>,
     sol_number: u32,
+    /// Logins that succeeded and led to a silent session.
+    relogins: u32,
     outbox: Outbox,
     events: VecDeque<Event>,
     learned: Learned,
@@ -232,6 +234,7 @@ impl Session {
             channel: None,
             sol: None,
             sol_number: 0,
+            relogins: 0,
             outbox,
             events: VecDeque::new(),
             learned,
@@ -508,6 +511,13 @@ impl Session {
         }
     }
 
+    fn log_in_again(&mut self, now: Instant) {
+        self.channel = None;
+        let (generator, out) = (&mut self.generator, &mut self.outbox);
+        let login = Establish::start(self.config.clone(), self.learned, now, generator, out);
+        self.phase = Phase::Login(Box::new(login));
+    }
+
     fn on_login15(&mut self, now: Instant, progress: Progress15) {
         match progress {
             Progress15::Waiting => {}
@@ -555,6 +565,12 @@ impl Session {
         let reply = match reply {
             Ok(reply) => reply,
             Err(failure) => {
+                // Not a word in the session: its keys are others at the BMC. One stack makes
+                // them anew when the network repeats RAKP 3.
+                self.relogins += 1;
+                if self.relogins < self.config.timing.login_attempts {
+                    return self.log_in_again(now);
+                }
                 return self.close_because(now, Failure { stage: Stage::Privilege, ..failure });
             }
         };
@@ -635,9 +651,9 @@ impl Session {
             return self.take_request(&message);
         }
         self.plan_keepalive(now);
-        let (origin, reply, rtt) =
+        let (origin, reply) =
             self.requests.take_response(now, &message).ok_or(DropReason::Unmatched)?;
-        if let Some(rtt) = rtt {
+        if let Some(rtt) = reply.rtt {
             self.rtt = Some(self.rtt.map_or(rtt, |before| (before * 7 + rtt) / 8));
         }
         self.on_reply(now, origin, Ok(reply));

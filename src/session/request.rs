@@ -47,6 +47,9 @@ pub struct Reply {
     pub completion_code: CompletionCode,
     /// Response data behind the completion code.
     pub data: Vec<u8>,
+    /// How long the answer took; `None` when the request was sent more than once, so that
+    /// nobody knows to which copy this is the answer.
+    pub rtt: Option<Duration>,
 }
 
 /// Who asked.
@@ -231,7 +234,7 @@ impl Requests {
         &mut self,
         now: Instant,
         message: &Message<'_>,
-    ) -> Option<(Origin, Reply, Option<Duration>)> {
+    ) -> Option<(Origin, Reply)> {
         let (completion_code, data) = message.completion()?;
         let at = self.in_flight.iter().position(|r| {
             r.rq_seq == message.rq_seq
@@ -246,8 +249,7 @@ impl Requests {
         }
         let answered = self.in_flight.swap_remove(at);
         let rtt = (answered.transmissions == 1).then(|| now - answered.first_sent);
-        let reply = Reply { completion_code, data: data.to_vec() };
-        Some((answered.origin, reply, rtt))
+        Some((answered.origin, Reply { completion_code, data: data.to_vec(), rtt }))
     }
 
     /// Takes one request out of all, with the failure that fits: for the end of a session.

@@ -195,6 +195,8 @@ pub(super) struct Sol {
     auxiliary: u8,
     switched_encryption: bool,
     raised_privilege: bool,
+    /// The Activate Payload that was refused had been sent more than once.
+    activate_repeated: bool,
     rounds: u32,
     busy: u32,
     early: Vec<Vec<u8>>,
@@ -235,6 +237,7 @@ impl Sol {
             auxiliary,
             switched_encryption: false,
             raised_privilege: false,
+            activate_repeated: false,
             rounds: 0,
             busy: 0,
             early: Vec::new(),
@@ -392,7 +395,10 @@ impl Sol {
                 Ok(activated) => self.on_activated(now, Some(&activated)),
                 Err(_) => self.on_activated(now, None),
             },
-            0x80 => self.ask_owner(Step::OwnerInTheWay),
+            0x80 => {
+                self.activate_repeated = reply.rtt.is_none();
+                self.ask_owner(Step::OwnerInTheWay);
+            }
             0x81 => self.fail(Cause::SolDisabled, reply.completion_code),
             0x82 => self.fail(Cause::SolInUse, reply.completion_code),
             0x83 if encrypted && self.config.allow_clear && !self.switched_encryption => {
@@ -435,7 +441,8 @@ impl Sol {
     ) {
         let owner = owner_of(&reply);
         // Our Activate Payload was taken and its answer lost: the second one was refused.
-        if owner == Some(session.session_id) {
+        let untold = owner.is_none() && self.activate_repeated;
+        if owner == Some(session.session_id) || untold {
             return self.on_activated(now, None);
         }
         session.learned.no_instance_info |= owner.is_none() && reply.is_ok();
@@ -461,7 +468,7 @@ impl Sol {
     /// Takes SOL over when its owner's session is no longer there.
     fn on_owner_session(&mut self, reply: Result<Reply, Failure>, session: &SolSession<'_>) {
         let gone = match &reply {
-            Ok(Reply { completion_code: CompletionCode::SUCCESS, data }) => {
+            Ok(Reply { completion_code: CompletionCode::SUCCESS, data, .. }) => {
                 // Handle, slots, active sessions; more only when the session was found.
                 data.len() <= 3 || data.first() == Some(&0)
             }

@@ -44,6 +44,10 @@ impl Window {
             Rule::Unauthenticated => (15, 16),
             Rule::V15 => (8, 8),
         };
+        // 0 stands for "outside a session" and is skipped when the numbers wrap.
+        if number == SessionSequence(0) {
+            return Err(Stale);
+        }
         let ahead = number.since(self.highest);
         if (1..=ahead_max).contains(&ahead) {
             self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;

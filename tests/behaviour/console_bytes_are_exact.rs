@@ -40,3 +40,10 @@ fn bytes_are_exact_on_a_bad_line() {
         }
     }
 }
+
+#[test]
+fn debug_one() {
+    let Ok(spec) = std::env::var("ONE") else { return };
+    let (profile, seed) = spec.split_once(':').expect("profile:seed");
+    both_ways(profile.parse().unwrap(), seed.parse().unwrap(), 0.2, 4096);
+}

@@ -97,6 +97,7 @@ pub struct Pair {
     pub host_echoes: bool,
     /// Datagrams from the BMC, unopened, when recording.
     pub recorded: Option<Vec<Vec<u8>>>,
+    steps: u64,
     sessions: u64,
     out: Vec<u8>,
 }
@@ -136,6 +137,7 @@ impl Pair {
             host_received: Vec::new(),
             host_echoes: false,
             recorded: None,
+            steps: 0,
             sessions: 1,
             out: Vec::new(),
         }
@@ -155,6 +157,10 @@ impl Pair {
     /// Does all that can be done now, then goes to the next moment at which something happens.
     /// False when nothing ever will.
     pub fn step(&mut self, limit: Instant) -> bool {
+        self.steps += 1;
+        if self.steps % 200_000 == 0 && std::env::var_os("TRACE").is_some() {
+            eprintln!("step {} at {:?}: received {} host {} pending {} {:?} {:?} net {:?}", self.steps, self.elapsed(), self.received.len(), self.host_received.len(), self.session.sol_pending(), self.session.counters(), self.bmc.counters(), self.net.counters());
+        }
         let session_timeout = self.settle();
         let next = [session_timeout, self.bmc.poll_timeout(), self.net.poll_timeout()];
         let Some(next) = next.into_iter().flatten().min() else {
@@ -304,9 +310,7 @@ impl Pair {
 
     pub fn reply(&self, token: u64) -> Option<Result<Reply, Failure>> {
         self.events.iter().find_map(|(_, event)| match event {
-            Event::Reply { token: answered, result } if *answered == token => {
-                Some(result.clone())
-            }
+            Event::Reply { token: answered, result } if *answered == token => Some(result.clone()),
             _ => None,
         })
     }
@@ -320,7 +324,13 @@ impl Pair {
     }
 
     /// Sends a command and waits for what becomes of it.
-    pub fn command(&mut self, token: u64, net_fn: u8, cmd: u8, data: &[u8]) -> Result<Reply, Failure> {
+    pub fn command(
+        &mut self,
+        token: u64,
+        net_fn: u8,
+        cmd: u8,
+        data: &[u8],
+    ) -> Result<Reply, Failure> {
         self.session.submit(request(token, net_fn, cmd, data));
         self.run_until(secs(60), |pair| pair.reply(token).is_some());
         self.reply(token).expect("a reply or a failure")
