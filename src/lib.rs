@@ -1,4 +1,6 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
 
 pub mod crypto;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod wire;

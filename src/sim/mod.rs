@@ -1,0 +1,3 @@
+//! A BMC that needs no hardware.
+
+pub mod net;
