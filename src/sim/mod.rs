@@ -1,3 +1,5 @@
 //! A BMC that needs no hardware.
 
 pub mod net;
+mod program;
+mod udp;

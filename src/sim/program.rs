@@ -1,0 +1,170 @@
+//! A program on a pseudoterminal: what [`Serial::Command`](super::Serial) puts behind the port.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Child, Command};
+
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg};
+use nix::unistd::Pid;
+
+/// A shell command with a terminal, in a session of its own.
+#[derive(Debug)]
+pub(super) struct Program {
+    master: PtyMaster,
+    child: Child,
+    /// Typed, and not yet taken by the terminal.
+    typed: Vec<u8>,
+}
+
+impl Program {
+    /// Starts `sh -c command`.
+    pub(super) fn start(command: &str) -> io::Result<Self> {
+        let (master, slave) = open_terminal()?;
+        // A controlling terminal needs setsid(2) between fork and exec, for which the standard
+        // library has no safe call. The setsid program has: it replaces itself by the shell, so
+        // the child's process ID is also that of its session and its process group.
+        let mut setsid = Command::new("setsid");
+        setsid.args(["-c", "sh", "-c", command]).env("TERM", "vt220");
+        setsid.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
+        // A child inherits the signals its parent blocked; a terminal needs them all.
+        let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+        let child = setsid.spawn();
+        blocked.thread_set_mask()?;
+        Ok(Program { master, child: child?, typed: Vec::new() })
+    }
+
+    /// Types `bytes`.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.typed.extend_from_slice(bytes);
+        self.flush();
+    }
+
+    /// Types what the terminal did not take before. An error means that nobody reads any more,
+    /// which `read` reports.
+    pub(super) fn flush(&mut self) {
+        while !self.typed.is_empty() {
+            match self.master.write(&self.typed) {
+                Ok(len) if len > 0 => drop(self.typed.drain(..len)),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// How many bytes wait for the terminal to take them.
+    pub(super) fn backlog(&self) -> usize {
+        self.typed.len()
+    }
+
+    /// Takes what the program printed: `WouldBlock` when it printed nothing, 0 when it ended.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.master.read(buffer) {
+            // Linux: no process has the terminal open any more.
+            Err(e) if e.raw_os_error() == Some(libc::EIO) => Ok(0),
+            read => read,
+        }
+    }
+}
+
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.master.as_fd()
+    }
+}
+
+impl Drop for Program {
+    /// Kills the whole process group and reaps the child, so nothing is left of either.
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        // Until setsid(2) was called there is no such group, only the child; and it may be called
+        // between the first two lines. The process ID stays ours until `wait`.
+        let _ = killpg(pid, Signal::SIGKILL);
+        let _ = kill(pid, Signal::SIGKILL);
+        let _ = killpg(pid, Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// Both ends of a new terminal, neither of which a child inherits.
+fn open_terminal() -> io::Result<(PtyMaster, File)> {
+    // Not openpty(3): it cannot close the ends in children that other threads start meanwhile.
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let master = posix_openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NOCTTY);
+    let slave = options.open(ptsname_r(&master)?)?;
+    Ok((master, slave))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+
+    /// Everything printed until `end` was.
+    fn read_until(program: &mut Program, end: &str) -> String {
+        let mut output = String::new();
+        let mut buffer = [0; 512];
+        while !output.contains(end) {
+            let mut fds = [PollFd::new(program.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(Duration::from_secs(20)).unwrap();
+            assert_eq!(poll(&mut fds, timeout), Ok(1), "waited for {end:?}, got {output:?}");
+            match program.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(len) => output.push_str(&String::from_utf8_lossy(&buffer[..len])),
+                Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        output
+    }
+
+    #[test]
+    fn a_program_has_a_terminal_and_ends() {
+        let mut program = Program::start("tty; read line; echo \"<$line>\"").unwrap();
+        assert!(read_until(&mut program, "\n").starts_with("/dev/pts/"));
+        program.write(b"typed\r");
+        assert!(read_until(&mut program, ">").contains("<typed>"));
+        read_until(&mut program, "more than it has to say");
+        assert_eq!(program.read(&mut [0; 16]).unwrap(), 0);
+    }
+
+    #[test]
+    fn control_c_interrupts() {
+        let blocked = SigSet::all();
+        blocked.thread_block().unwrap();
+        let command = "trap 'echo caught; exit' INT; echo ready; while :; do sleep 0.1; done";
+        let mut program = Program::start(command).unwrap();
+        read_until(&mut program, "ready");
+        program.write(b"\x03");
+        assert!(read_until(&mut program, "no more").contains("caught"));
+    }
+
+    #[test]
+    fn dropping_kills_the_whole_group() {
+        let mut program = Program::start("sleep 1000 & echo $!; trap '' HUP; sleep 1000").unwrap();
+        let output = read_until(&mut program, "\n");
+        let pid = Pid::from_raw(output.trim().parse().unwrap());
+        assert!(kill(pid, None).is_ok());
+        drop(program);
+        // Reaped by whoever adopted it, or a zombie that waits to be.
+        let ended = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.is_empty() || stat.contains(") Z ")
+        };
+        let mut tries = 0;
+        while !ended() {
+            tries += 1;
+            assert!(tries < 1000, "{pid} lives");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
