@@ -181,6 +181,12 @@ impl Sik {
 }
 
 impl K1 {
+    /// A key made in another way than [`Sik::k1`], as some BMC stacks do (`sim`).
+    #[cfg(feature = "sim")]
+    pub(crate) fn from_digest(digest: Digest) -> Self {
+        K1(digest)
+    }
+
     /// The key itself.
     pub fn expose(&self) -> &[u8] {
         self.0.as_bytes()
@@ -188,6 +194,12 @@ impl K1 {
 }
 
 impl K2 {
+    /// A key made in another way than [`Sik::k2`], as some BMC stacks do (`sim`).
+    #[cfg(feature = "sim")]
+    pub(crate) fn from_digest(digest: Digest) -> Self {
+        K2(digest)
+    }
+
     /// The key itself.
     pub fn expose(&self) -> &[u8] {
         self.0.as_bytes()

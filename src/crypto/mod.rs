@@ -66,7 +66,7 @@ impl Digest {
     /// The digest of an algorithm "none".
     pub const EMPTY: Digest = Digest { bytes: [0; 32], len: 0 };
 
-    fn new(digest: &[u8]) -> Self {
+    pub(crate) fn new(digest: &[u8]) -> Self {
         let len = digest.len().min(32);
         let mut bytes = [0; 32];
         bytes[..len].copy_from_slice(&digest[..len]);
@@ -106,7 +106,7 @@ impl PartialEq for Digest {
 /// HMAC over `parts` joined, with the hash that goes with an authentication algorithm.
 ///
 /// Gives an empty digest for RAKP-none.
-fn hmac(algorithm: Authentication, key: &[u8], parts: &[&[u8]]) -> Digest {
+pub(crate) fn hmac(algorithm: Authentication, key: &[u8], parts: &[&[u8]]) -> Digest {
     fn run<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Digest {
         let mut mac = keyed::<M>(key);
         for part in parts {

@@ -41,6 +41,7 @@ pub struct SessionCipher {
     integrity: IntegrityKey,
     confidentiality: Option<AesKey>,
     integrity_pad: IntegrityPad,
+    whole_block_pad: bool,
 }
 
 enum IntegrityKey {
@@ -92,12 +93,25 @@ impl SessionCipher {
                 })
             }
         };
-        SessionCipher { algorithms, integrity, confidentiality, integrity_pad: Default::default() }
+        SessionCipher {
+            algorithms,
+            integrity,
+            confidentiality,
+            integrity_pad: Default::default(),
+            whole_block_pad: false,
+        }
     }
 
     /// Counts the integrity pad of sent packets in another way.
     pub fn with_integrity_pad(mut self, integrity_pad: IntegrityPad) -> Self {
         self.integrity_pad = integrity_pad;
+        self
+    }
+
+    /// Sends a confidentiality pad of 16 where 0 is right, as one BMC stack does (`sim`).
+    #[cfg(feature = "sim")]
+    pub(crate) fn with_whole_block_pad(mut self) -> Self {
+        self.whole_block_pad = true;
         self
     }
 
@@ -124,7 +138,7 @@ impl SessionCipher {
         };
         let start = rmcpplus::begin(&header, out);
         match aes {
-            Some(aes) => encrypt_payload(&aes.encrypt, &packet.iv, packet.payload, out),
+            Some(aes) => self.encrypt_payload(&aes.encrypt, &packet.iv, packet.payload, out),
             None => out.extend_from_slice(packet.payload),
         }
         rmcpplus::end_payload(start, out);
@@ -132,6 +146,23 @@ impl SessionCipher {
             rmcpplus::append_pad(start, self.integrity_pad, out);
             self.append_auth_code(start + rmcpplus::FORMAT_OFFSET, out);
         }
+    }
+
+    /// Appends IV and ciphertext of `payload` padded with 01h, 02h, .. and the pad length.
+    fn encrypt_payload(&self, aes: &Aes128Enc, iv: &[u8; 16], payload: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(iv);
+        let start = out.len();
+        out.extend_from_slice(payload);
+        let mut pad_len = (payload.len() + 1).wrapping_neg() % BLOCK_LEN;
+        if pad_len == 0 && self.whole_block_pad {
+            pad_len = BLOCK_LEN;
+        }
+        out.extend((1..=pad_len as u8).chain([pad_len as u8]));
+        let plain_len = out.len() - start;
+        let encryptor = cbc::Encryptor::inner_iv_init(aes, iv.into());
+        // The length is a multiple of the block, so NoPadding cannot fail.
+        let done = encryptor.encrypt_padded::<NoPadding>(&mut out[start..], plain_len);
+        debug_assert!(done.is_ok());
     }
 
     fn append_auth_code(&self, covered_from: usize, out: &mut Vec<u8>) {
@@ -223,20 +254,6 @@ fn md5_code(key: &UserKey, covered: &[u8]) -> [u8; 16] {
     hash.update(covered);
     hash.update(key.expose());
     hash.finalize().into()
-}
-
-/// Appends IV and ciphertext of `payload` padded with 01h, 02h, .. and the pad length.
-fn encrypt_payload(aes: &Aes128Enc, iv: &[u8; 16], payload: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(iv);
-    let start = out.len();
-    out.extend_from_slice(payload);
-    let pad_len = (payload.len() + 1).wrapping_neg() % BLOCK_LEN;
-    out.extend((1..=pad_len as u8).chain([pad_len as u8]));
-    let plain_len = out.len() - start;
-    let encryptor = cbc::Encryptor::inner_iv_init(aes, iv.into());
-    // The length is a multiple of the block, so NoPadding cannot fail.
-    let done = encryptor.encrypt_padded::<NoPadding>(&mut out[start..], plain_len);
-    debug_assert!(done.is_ok());
 }
 
 fn decrypt_payload(

@@ -1,0 +1,7 @@
+//! The managed system driven by a small remote console, in virtual time.
+
+mod console;
+mod login;
+mod sol;
+
+use console::Console;
