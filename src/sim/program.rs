@@ -5,15 +5,133 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use nix::fcntl::OFlag;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use super::serial::{SerialEvent, SerialModel};
+
+/// What may wait for a program to read it; beyond that a serial line without handshake overruns.
+const BACKLOG_MAX: usize = 1 << 20;
+
+/// A host whose only program is a shell command, started when the console is first looked at.
+pub(super) struct CommandModel {
+    command: String,
+    program: Option<Program>,
+    /// Why the program did not start, to be printed.
+    complaint: Vec<u8>,
+    console_active: bool,
+    power_on: bool,
+    watch: Watch,
+    made: Instant,
+}
+
+/// How a program's terminal wakes the thread of the simulator.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub epoll: Arc<Epoll>,
+    /// What epoll reports.
+    pub token: u64,
+    /// Set when epoll reported: there may be something to read. Cleared when there was not.
+    pub ready: Arc<AtomicBool>,
+}
+
+impl CommandModel {
+    pub(super) fn new(command: &str, watch: Watch, now: Instant) -> Self {
+        CommandModel {
+            command: command.to_owned(),
+            program: None,
+            complaint: Vec::new(),
+            console_active: false,
+            power_on: true,
+            watch,
+            made: now,
+        }
+    }
+
+    fn start(&mut self) {
+        let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+        let started = Program::start(&self.command).and_then(|program| {
+            self.watch.epoll.add(&program, EpollEvent::new(edges, self.watch.token))?;
+            Ok(program)
+        });
+        match started {
+            Ok(program) => self.program = Some(program),
+            Err(error) => {
+                let complaint = format!("cannot start {:?}: {error}\r\n", self.command);
+                self.complaint = complaint.into_bytes();
+                self.watch.ready.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn read(&mut self, space: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let Some(program) = &mut self.program else { return Ok(()) };
+        program.flush();
+        let mut buffer = [0; 4096];
+        let end = out.len() + space;
+        while out.len() < end {
+            let wanted = buffer.len().min(end - out.len());
+            match program.read(&mut buffer[..wanted])? {
+                0 => {
+                    self.program = None;
+                    break;
+                }
+                len => out.extend_from_slice(&buffer[..len]),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SerialModel for CommandModel {
+    fn input(&mut self, _: Instant, bytes: &[u8]) {
+        if let Some(program) = &mut self.program {
+            program.write(bytes);
+        }
+    }
+
+    fn event(&mut self, _: Instant, event: &SerialEvent) {
+        match event {
+            SerialEvent::Activated => self.console_active = true,
+            SerialEvent::Deactivated => self.console_active = false,
+            SerialEvent::PowerOn => self.power_on = true,
+            SerialEvent::PowerOff => self.power_on = false,
+            SerialEvent::HostReset => self.program = None,
+            SerialEvent::Break { .. } | SerialEvent::Dtr(_) => {}
+        }
+        if !self.power_on || self.program.as_mut().is_some_and(Program::has_ended) {
+            self.program = None;
+        }
+        if self.power_on && self.console_active && self.program.is_none() {
+            self.start();
+        }
+    }
+
+    fn output(&mut self, _: Instant, space: usize, out: &mut Vec<u8>) {
+        let complaint = self.complaint.len().min(space);
+        out.extend(self.complaint.drain(..complaint));
+        let read = self.read(space - complaint, out);
+        let blocked = read.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
+        if self.complaint.is_empty() && (blocked || self.program.is_none()) {
+            self.watch.ready.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.watch.ready.load(Ordering::Relaxed).then_some(self.made)
+    }
+}
+
 /// A shell command with a terminal, in a session of its own.
 #[derive(Debug)]
-pub(super) struct Program {
+struct Program {
     master: PtyMaster,
     child: Child,
     /// Typed, and not yet taken by the terminal.
@@ -22,7 +140,7 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts `sh -c command`.
-    pub(super) fn start(command: &str) -> io::Result<Self> {
+    fn start(command: &str) -> io::Result<Self> {
         let (master, slave) = open_terminal()?;
         // A controlling terminal needs setsid(2) between fork and exec, for which the standard
         // library has no safe call. The setsid program has: it replaces itself by the shell, so
@@ -37,15 +155,21 @@ impl Program {
         Ok(Program { master, child: child?, typed: Vec::new() })
     }
 
-    /// Types `bytes`.
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.typed.extend_from_slice(bytes);
+    /// Whether the shell exited. What it left on the terminal may still be read.
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Types `bytes`, as far as there is room.
+    fn write(&mut self, bytes: &[u8]) {
+        let room = BACKLOG_MAX.saturating_sub(self.typed.len());
+        self.typed.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.flush();
     }
 
     /// Types what the terminal did not take before. An error means that nobody reads any more,
     /// which `read` reports.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         while !self.typed.is_empty() {
             match self.master.write(&self.typed) {
                 Ok(len) if len > 0 => drop(self.typed.drain(..len)),
@@ -55,13 +179,8 @@ impl Program {
         }
     }
 
-    /// How many bytes wait for the terminal to take them.
-    pub(super) fn backlog(&self) -> usize {
-        self.typed.len()
-    }
-
     /// Takes what the program printed: `WouldBlock` when it printed nothing, 0 when it ended.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.master.read(buffer) {
             // Linux: no process has the terminal open any more.
             Err(e) if e.raw_os_error() == Some(libc::EIO) => Ok(0),

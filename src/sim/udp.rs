@@ -27,6 +27,11 @@ pub(super) struct LoopbackSocket {
 }
 
 impl LoopbackSocket {
+    /// How many addresses are served.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// Serves `count` addresses from `first` on, at one port (0: the kernel's choice).
     ///
     /// Fails with `InvalidInput` when any of them is not a loopback address.
