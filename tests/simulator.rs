@@ -6,7 +6,13 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bmclink::sim::net::Faults;
-use bmclink::sim::{Simulator, SimulatorOptions};
+use bmclink::sim::{BmcOptions, Serial, Simulator, SimulatorOptions};
+use bmclink::wire::cipher_suite::CipherSuiteId;
+use bmclink::wire::message::{Message, RqSeq, net_fn};
+use bmclink::wire::open_session::{OpenSessionRequest, OpenSessionResponse, StatusCode};
+use bmclink::wire::payload::PayloadType;
+use bmclink::wire::rakp::{Rakp1, Rakp3};
+use bmclink::wire::{SessionId, rmcpplus};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -40,6 +46,144 @@ fn response(socket: &UdpSocket) -> (u8, SocketAddr) {
     assert_eq!(response[14..16], [0x81, 0x1c], "{response:02x?}");
     assert_eq!(response[19..21], [0x38, 0], "{response:02x?}");
     (response[18] >> 2, from)
+}
+
+/// A console in a session of cipher suite 0, so without cryptography. Sends nothing twice.
+struct Console {
+    socket: UdpSocket,
+    bmc: SocketAddr,
+    session_id: SessionId,
+    sent: u32,
+    typed: u8,
+    /// The number of the last SOL packet read.
+    read: u8,
+}
+
+impl Console {
+    /// Logs in and activates SOL.
+    fn open(bmc: SocketAddr) -> Console {
+        let session_id = SessionId(0);
+        let mut console =
+            Console { socket: remote_console(), bmc, session_id, sent: 0, typed: 0, read: 0 };
+        console.log_in();
+        console.command(0x3b, &[4]); // Set Session Privilege Level: Administrator
+        console.activate_sol();
+        console
+    }
+
+    fn activate_sol(&mut self) {
+        (self.typed, self.read) = (0, 0);
+        self.command(0x48, &[1, 1, 0, 0, 0, 0]); // Activate Payload: SOL
+    }
+
+    fn log_in(&mut self) {
+        let mut payload = Vec::new();
+        let request = OpenSessionRequest {
+            message_tag: 1,
+            requested_maximum_privilege_level: 0,
+            remote_console_session_id: SessionId(7),
+            algorithms: CipherSuiteId(0).algorithms().unwrap().into(),
+        };
+        request.encode(&mut payload);
+        self.set_up(PayloadType::OpenSessionRequest, &payload);
+        let response = self.receive().1;
+        let response = OpenSessionResponse::decode(&response).unwrap().unwrap();
+        self.session_id = response.managed_system_session_id;
+        let rakp1 = Rakp1 {
+            message_tag: 2,
+            managed_system_session_id: self.session_id,
+            remote_console_random_number: [3; 16],
+            role: 0x14,
+            user_name: b"admin",
+        };
+        let rakp3 = Rakp3 {
+            message_tag: 3,
+            status: StatusCode::NO_ERRORS,
+            managed_system_session_id: self.session_id,
+            key_exchange_auth_code: &[],
+        };
+        payload.clear();
+        rakp1.encode(&mut payload);
+        self.set_up(PayloadType::Rakp1, &payload);
+        assert_eq!(self.receive().1[1], 0);
+        payload.clear();
+        rakp3.encode(&mut payload);
+        self.set_up(PayloadType::Rakp3, &payload);
+        assert_eq!(self.receive().1[1], 0);
+    }
+
+    fn set_up(&self, payload_type: PayloadType, payload: &[u8]) {
+        let mut datagram = Vec::new();
+        rmcpplus::encode_sessionless(payload_type, payload, &mut datagram);
+        self.socket.send_to(&datagram, self.bmc).unwrap();
+    }
+
+    fn send(&mut self, payload_type: u8, payload: &[u8]) {
+        self.sent += 1;
+        let mut datagram = vec![6, 0, 0xff, 7, 6, payload_type];
+        datagram.extend_from_slice(&self.session_id.0.to_le_bytes());
+        datagram.extend_from_slice(&self.sent.to_le_bytes());
+        datagram.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+        datagram.extend_from_slice(payload);
+        self.socket.send_to(&datagram, self.bmc).unwrap();
+    }
+
+    /// The type and the bytes of the next payload.
+    fn receive(&self) -> (u8, Vec<u8>) {
+        let mut buffer = [0; 1024];
+        let (len, _) = self.socket.recv_from(&mut buffer).expect("the BMC says something");
+        let framed = rmcpplus::decode(&buffer[..len]).unwrap();
+        (framed.header.payload_type.number(), buffer[framed.payload].to_vec())
+    }
+
+    fn command(&mut self, cmd: u8, data: &[u8]) {
+        let mut message = Vec::new();
+        let rq_seq = RqSeq::new(self.sent as u8 & 0x3f);
+        Message::request(net_fn::APP, 0, rq_seq, cmd, data).encode(&mut message);
+        self.send(0, &message);
+        while let (payload_type, response) = self.receive()
+            && (payload_type != 0 || response[5] != cmd)
+        {}
+    }
+
+    fn type_in(&mut self, text: &str) {
+        self.typed = self.typed % 15 + 1;
+        let mut packet = vec![self.typed, 0, 0, 0];
+        packet.extend_from_slice(text.as_bytes());
+        self.send(1, &packet);
+    }
+
+    /// What is printed until `end` was.
+    fn read_until(&mut self, end: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(end) {
+            let (payload_type, packet) = self.receive();
+            if payload_type != 1 || packet[0] == 0 {
+                continue;
+            }
+            self.send(1, &[0, packet[0], (packet.len() - 4) as u8, 0]);
+            if packet[0] != self.read {
+                text.push_str(&String::from_utf8_lossy(&packet[4..]));
+                self.read = packet[0];
+            }
+        }
+        text
+    }
+}
+
+/// The processes this one started and did not reap, as "state (name)".
+fn children() -> Vec<String> {
+    let own = std::process::id().to_string();
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let stats = entries.filter_map(|e| std::fs::read_to_string(e.ok()?.path().join("stat")).ok());
+    let fields = stats.map(|stat| stat.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    fields.filter(|f| f[3] == own).map(|f| format!("{} {}", f[2], f[1])).collect()
+}
+
+fn start_with_program(program: &str) -> Simulator {
+    let bmc = BmcOptions { cipher_suites: Some(vec![0]), ..Default::default() };
+    let serial = Serial::Command(program.to_owned());
+    start(SimulatorOptions { bmc, serial, ..Default::default() })
 }
 
 fn start(options: SimulatorOptions) -> Simulator {
@@ -176,6 +320,52 @@ fn stopping_leaves_nothing_behind() {
         assert_eq!(left_behind(), before);
         UdpSocket::bind(address).expect("the port is free again");
     }
+}
+
+#[test]
+fn a_program_sits_on_the_serial_port() {
+    let _alone = alone();
+    let before = left_behind();
+    let simulator = start_with_program("cat");
+    assert!(children().is_empty(), "nothing runs before SOL is activated");
+    let mut console = Console::open(simulator.address(0));
+    console.type_in("hello\r");
+    // Once from the terminal, and once from the program.
+    assert_eq!(console.read_until("o\r\nhello\r\n"), "hello\r\nhello\r\n");
+    assert_eq!(children().len(), 1);
+    drop((simulator, console));
+    assert!(children().is_empty(), "{:?}", children());
+    assert_eq!(left_behind().0, before.0);
+}
+
+#[test]
+fn a_program_that_ended_starts_again() {
+    let _alone = alone();
+    let simulator = start_with_program("echo here; read line");
+    let mut console = Console::open(simulator.address(0));
+    for round in 0..3 {
+        assert!(console.read_until("here\r\n").ends_with("here\r\n"), "round {round}");
+        console.type_in("\r");
+        console.read_until("\r\n");
+        console.command(0x49, &[1, 1, 0, 0, 0, 0]); // Deactivate Payload: SOL
+        let end = Instant::now() + Duration::from_secs(10);
+        while children().iter().any(|child| !child.starts_with('Z')) && Instant::now() < end {
+            std::thread::sleep(MS);
+        }
+        console.activate_sol();
+    }
+    simulator.stop();
+    assert!(children().is_empty(), "{:?}", children());
+}
+
+#[test]
+fn a_program_that_never_stops_printing_is_held_back() {
+    let _alone = alone();
+    let simulator = start_with_program("seq 1 20000");
+    let mut console = Console::open(simulator.address(0));
+    let expected = (1..=20_000).map(|number| format!("{number}\r\n")).collect::<String>();
+    let printed = console.read_until("\r\n20000\r\n");
+    assert!(printed == expected, "bytes lost or doubled");
 }
 
 #[test]

@@ -55,7 +55,14 @@ impl CommandModel {
         }
     }
 
+    /// Starts the program, unless it runs or nobody would see it.
     fn start(&mut self) {
+        if self.program.as_mut().is_some_and(Program::has_ended) {
+            self.program = None;
+        }
+        if !self.power_on || !self.console_active || self.program.is_some() {
+            return;
+        }
         let edges = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
         let started = Program::start(&self.command).and_then(|program| {
             self.watch.epoll.add(&program, EpollEvent::new(edges, self.watch.token))?;
@@ -99,18 +106,24 @@ impl SerialModel for CommandModel {
 
     fn event(&mut self, _: Instant, event: &SerialEvent) {
         match event {
-            SerialEvent::Activated => self.console_active = true,
+            SerialEvent::Activated => {
+                self.console_active = true;
+                self.start();
+            }
             SerialEvent::Deactivated => self.console_active = false,
-            SerialEvent::PowerOn => self.power_on = true,
-            SerialEvent::PowerOff => self.power_on = false,
-            SerialEvent::HostReset => self.program = None,
+            SerialEvent::PowerOn => {
+                self.power_on = true;
+                self.start();
+            }
+            SerialEvent::PowerOff => {
+                self.power_on = false;
+                self.program = None;
+            }
+            SerialEvent::HostReset => {
+                self.program = None;
+                self.start();
+            }
             SerialEvent::Break { .. } | SerialEvent::Dtr(_) => {}
-        }
-        if !self.power_on || self.program.as_mut().is_some_and(Program::has_ended) {
-            self.program = None;
-        }
-        if self.power_on && self.console_active && self.program.is_none() {
-            self.start();
         }
     }
 
