@@ -12,13 +12,21 @@ use std::time::Instant;
 use nix::fcntl::OFlag;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::unistd::Pid;
 
 use super::serial::{SerialEvent, SerialModel};
 
 /// What may wait for a program to read it; beyond that a serial line without handshake overruns.
 const BACKLOG_MAX: usize = 1 << 20;
+
+/// A killed process is seen dead a moment later, and may have started another before.
+const SCANS_MAX: usize = 100;
+
+/// Runs the command, its `$0`, with no signal ignored. A program started in the background of a
+/// script ignores SIGINT, and so would all it starts; without a new enough `env` it stays so.
+const LAUNCH: &str = "env --default-signal true 2>/dev/null && \
+    exec env --default-signal sh -c \"$0\"; exec sh -c \"$0\"";
 
 /// A host whose only program is a shell command, started when the console is first looked at.
 pub(super) struct CommandModel {
@@ -157,9 +165,9 @@ impl Program {
         let (master, slave) = open_terminal()?;
         // A controlling terminal needs setsid(2) between fork and exec, for which the standard
         // library has no safe call. The setsid program has: it replaces itself by the shell, so
-        // the child's process ID is also that of its session and its process group.
+        // the child's process ID is also that of its session.
         let mut setsid = Command::new("setsid");
-        setsid.args(["-c", "sh", "-c", command]).env("TERM", "vt220");
+        setsid.args(["-c", "sh", "-c", LAUNCH, command]).env("TERM", "vt220");
         setsid.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
         // A child inherits the signals its parent blocked; a terminal needs them all.
         let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
@@ -209,16 +217,39 @@ impl AsFd for Program {
 }
 
 impl Drop for Program {
-    /// Kills the whole process group and reaps the child, so nothing is left of either.
+    /// Kills everything in the program's session, jobs of a shell included, and reaps the child.
     fn drop(&mut self) {
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        // Until setsid(2) was called there is no such group, only the child; and it may be called
-        // between the first two lines. The process ID stays ours until `wait`.
-        let _ = killpg(pid, Signal::SIGKILL);
-        let _ = kill(pid, Signal::SIGKILL);
-        let _ = killpg(pid, Signal::SIGKILL);
+        let pid = self.child.id();
+        // First, so that a child that has not come to setsid(2) yet never does.
+        let _ = self.child.kill();
+        // Until `wait` returns, no other process and no other session can have this ID.
+        for _ in 0..SCANS_MAX {
+            let members = session_members(pid);
+            if members.is_empty() {
+                break;
+            }
+            for member in members {
+                let _ = kill(member, Signal::SIGKILL);
+            }
+        }
         let _ = self.child.wait();
     }
+}
+
+/// The processes of a session that are not dead.
+fn session_members(session: u32) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter(|id: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // State, parent, process group and session follow the name, which may hold anything.
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let mut fields = fields.split_ascii_whitespace();
+        let dead = matches!(fields.next(), None | Some("Z" | "X"));
+        !dead && fields.nth(2) == Some(&session.to_string())
+    })
+    .map(Pid::from_raw)
+    .collect()
 }
 
 /// Both ends of a new terminal, neither of which a child inherits.
@@ -281,8 +312,10 @@ mod tests {
     }
 
     #[test]
-    fn dropping_kills_the_whole_group() {
-        let mut program = Program::start("sleep 1000 & echo $!; trap '' HUP; sleep 1000").unwrap();
+    fn dropping_kills_the_whole_session() {
+        // With job control, so in a process group of its own.
+        let command = "trap '' HUP; set -m; sleep 1000 & echo $!; sleep 1000";
+        let mut program = Program::start(command).unwrap();
         let output = read_until(&mut program, "\n");
         let pid = Pid::from_raw(output.trim().parse().unwrap());
         assert!(kill(pid, None).is_ok());
