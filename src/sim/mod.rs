@@ -6,6 +6,7 @@ mod command;
 pub mod counters;
 mod login;
 mod login15;
+pub mod net;
 pub mod options;
 pub mod profile;
 pub mod serial;
