@@ -262,7 +262,7 @@ fn decrypt_payload(
     payload: Range<usize>,
 ) -> Result<Range<usize>, OpenError> {
     let len = payload.len();
-    if len < 2 * BLOCK_LEN || len % BLOCK_LEN != 0 {
+    if len < 2 * BLOCK_LEN || !len.is_multiple_of(BLOCK_LEN) {
         return Err(OpenError::BadPadding);
     }
     let (iv, ciphertext) = datagram[payload.clone()].split_at_mut(BLOCK_LEN);

@@ -369,16 +369,17 @@ impl ManagedSystem {
                 _ => (characters.len(), 0),
             };
         }
-        let mut room = self.host_room();
-        if profile == Profile::IpmiSim {
-            room = room.min(IPMI_SIM_INPUT_LEN);
-        }
-        let accepted = characters.len().min(room);
+        let granted = match (profile, self.sol_sizes().0) {
+            (Profile::IpmiSim, _) => IPMI_SIM_INPUT_LEN,
+            (Profile::Spec, size @ 5..=259) => usize::from(size) - HEADER_LEN,
+            _ => usize::MAX,
+        };
+        let room = self.host_room();
+        let accepted = characters.len().min(room).min(granted);
         self.host_takes(characters.get(..accepted).unwrap_or_default());
-        if accepted == characters.len() {
-            return (accepted, 0);
-        }
-        (accepted, status::NACK)
+        // What was more than granted is not taken, but may follow at once.
+        let refused = accepted < characters.len() && (profile != Profile::Spec || accepted == room);
+        (accepted, if refused { status::NACK } else { 0 })
     }
 
     /// How much the host can receive now.

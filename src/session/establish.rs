@@ -1,0 +1,885 @@
+//! The RMCP+ login: capabilities, Open Session, RAKP 1 to 4 (§13.17 to §13.23).
+//!
+//! One [`Establish`] is one login. Each step is a value that knows what it waits for; whatever
+//! does not match the current step is dropped and changes nothing. Lost packets start again
+//! from Open Session with new random numbers: a repeated RAKP 1 or RAKP 3 changes the keys on
+//! one common BMC stack, and is ignored on another.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::channel::ChannelV20;
+use super::config::{Learned, SessionConfig, UserLookup, Version};
+use super::failure::{Cause, Failure, Stage};
+use super::quirk::Quirk;
+use super::{DropReason, Outbox};
+use crate::crypto::keys::{Exchange, Sik, UserKey};
+use crate::crypto::suite::SessionCipher;
+use crate::crypto::{Generator, constant_time_eq};
+use crate::wire::cipher_suite::{Algorithms, Authentication, CipherSuiteId, decode_records};
+use crate::wire::ipmi15;
+use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
+use crate::wire::open_session::{
+    OpenSessionRequest, OpenSessionResponse, Refusal, SetupReply, StatusCode,
+};
+use crate::wire::payload::PayloadType;
+use crate::wire::rakp::{ROLE_NAME_ONLY, Rakp1, Rakp2, Rakp3, Rakp4};
+use crate::wire::rmcpplus::{self, IntegrityPad};
+use crate::wire::session_command::{
+    ChannelAuthenticationCapabilities, channel_authentication_capabilities_request,
+    channel_cipher_suites_request, cmd,
+};
+use crate::wire::{PrivilegeLevel, SessionId};
+
+/// Tries of Get Channel Cipher Suites before going on without it.
+const CIPHER_SUITES_TRIES: u32 = 2;
+/// Unanswered Open Session Requests before asking which suites there are.
+const SILENT_SUITE_TRIES: u32 = 2;
+/// Bytes of record data in a full chunk, and how many chunks there can be (§22.15).
+const CHUNK_LEN: usize = 16;
+const CHUNKS_MAX: u8 = 64;
+
+/// How a login stands.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// Waiting for a packet or a timer.
+    Waiting,
+    /// Logged in.
+    Established(Box<Established>),
+    /// The BMC has no v2.0, and v1.5 is allowed.
+    UseV15(ChannelAuthenticationCapabilities),
+    /// Over.
+    Failed(Failure),
+}
+
+/// A session whose keys are verified.
+#[derive(Debug)]
+pub(super) struct Established {
+    pub channel: ChannelV20,
+    pub cipher_suite: CipherSuiteId,
+    /// Set unless the suite was only found because a better one was not answered.
+    pub worth_remembering: bool,
+    pub open_session_by_level: bool,
+    /// The level to raise the session to.
+    pub privilege_level: PrivilegeLevel,
+}
+
+#[derive(Debug)]
+pub(super) struct Establish {
+    config: Arc<SessionConfig>,
+    learned: Learned,
+    step: Step,
+    /// When the current step's wait is over.
+    deadline: Instant,
+    /// How long the next step waits; grows with each silence.
+    wait: Duration,
+    /// Open Session Requests sent for the current suite.
+    attempts: u32,
+    /// Of these, how many were not answered at all.
+    silent: u32,
+    /// Suites still to try, the current one first.
+    suites: Vec<CipherSuiteId>,
+    asked_for_suites: bool,
+    skipped_a_silent_suite: bool,
+    /// Ask for the wanted level in Open Session instead of "the highest".
+    by_level: bool,
+    privilege_level: PrivilegeLevel,
+    /// What to report if nothing better comes: a refusal nobody could tell from a forgery.
+    remembered: Option<Failure>,
+    /// Why the last suite was refused.
+    suite_failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Capabilities {
+        form: CapabilitiesForm,
+        rq_seq: RqSeq,
+        tries: u32,
+    },
+    CipherSuites {
+        index: u8,
+        rq_seq: RqSeq,
+        tries: u32,
+        records: Vec<u8>,
+    },
+    OpenSession(AwaitOpenSession),
+    Rakp2(AwaitRakp2),
+    Rakp4(AwaitRakp4),
+    /// A pause before the next attempt.
+    Pause,
+}
+
+/// How Get Channel Authentication Capabilities is asked, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CapabilitiesForm {
+    V20,
+    /// One BMC stack refuses a level above the channel's limit.
+    V20AtUser,
+    /// Old v1.5 BMCs want the reserved bits 0.
+    V15,
+}
+
+#[derive(Debug)]
+struct AwaitOpenSession {
+    message_tag: u8,
+    remote_console_session_id: SessionId,
+}
+
+#[derive(Debug)]
+struct AwaitRakp2 {
+    message_tag: u8,
+    remote_console_session_id: SessionId,
+    managed_system_session_id: SessionId,
+    remote_console_random_number: [u8; 16],
+    role: u8,
+    user_name: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct AwaitRakp4 {
+    message_tag: u8,
+    exchange: Exchange,
+    sik: Sik,
+}
+
+impl Establish {
+    pub fn start(
+        config: Arc<SessionConfig>,
+        learned: Learned,
+        now: Instant,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Self {
+        let mut suites = config.cipher_suites.clone();
+        if let Some(at) = suites.iter().position(|id| Some(*id) == learned.cipher_suite) {
+            suites[..=at].rotate_right(1);
+        }
+        let wanted = config.wanted_privilege();
+        let privilege_level = match config.privilege_level {
+            Some(level) => level,
+            None => learned.privilege_level.unwrap_or(wanted),
+        };
+        let by_level = config.quirks.has(Quirk::OpenSessPriv)
+            || config.quirks.has(Quirk::Intel20)
+            || learned.open_session_by_level == Some(true);
+        let mut login = Establish {
+            wait: config.timing.handshake_first,
+            config,
+            learned,
+            step: Step::Pause,
+            deadline: now,
+            attempts: 0,
+            silent: 0,
+            suites,
+            asked_for_suites: false,
+            skipped_a_silent_suite: false,
+            by_level,
+            privilege_level,
+            remembered: None,
+            suite_failure: None,
+        };
+        if login.config.quirks.has(Quirk::I82571Spt) {
+            login.open_session(now, generator, out);
+        } else {
+            login.ask_capabilities(now, CapabilitiesForm::V20, 1, generator, out);
+        }
+        login
+    }
+
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub fn stage(&self) -> Stage {
+        match self.step {
+            Step::Capabilities { .. } => Stage::Capabilities,
+            Step::CipherSuites { .. } | Step::OpenSession(_) | Step::Pause => Stage::OpenSession,
+            Step::Rakp2(_) => Stage::Rakp2,
+            Step::Rakp4(_) => Stage::Rakp4,
+        }
+    }
+
+    /// Takes a datagram of the IPMI class.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Result<Progress, DropReason> {
+        if !rmcpplus::is_rmcpplus(datagram) {
+            let block = datagram.get(rmcpplus::FORMAT_OFFSET..).unwrap_or_default();
+            let (header, message) = ipmi15::decode(block).map_err(|_| DropReason::Malformed)?;
+            if header.session_id != SessionId(0) {
+                return Err(DropReason::ForeignSession);
+            }
+            return self.on_message(now, message, generator, out);
+        }
+        let framed = rmcpplus::decode(datagram).map_err(|_| DropReason::Malformed)?;
+        let payload = datagram.get(framed.payload.clone()).unwrap_or_default();
+        let header = framed.header;
+        if header.encrypted || header.authenticated {
+            return Err(DropReason::Unexpected);
+        }
+        match header.payload_type {
+            PayloadType::Ipmi if header.session_id == SessionId(0) => {
+                self.on_message(now, payload, generator, out)
+            }
+            PayloadType::OpenSessionResponse => self.on_open_session(now, payload, generator, out),
+            PayloadType::Rakp2 => self.on_rakp2(now, payload, generator, out),
+            PayloadType::Rakp4 => self.on_rakp4(now, payload, generator, out),
+            _ => Err(DropReason::Unexpected),
+        }
+    }
+
+    /// The wait is over: again, another way, or give up.
+    pub fn handle_timeout(
+        &mut self,
+        now: Instant,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Progress {
+        let first = self.config.timing.handshake_first;
+        match &self.step {
+            Step::Pause => {
+                self.open_session(now, generator, out);
+                return Progress::Waiting;
+            }
+            &Step::Capabilities { tries, .. } if tries >= self.config.timing.login_attempts => {
+                return self.fail(Cause::TimedOut);
+            }
+            &Step::Capabilities { form, tries, .. } => {
+                self.grow_wait();
+                self.ask_capabilities(now, form, tries + 1, generator, out);
+                return Progress::Waiting;
+            }
+            &Step::CipherSuites { tries, .. } if tries >= CIPHER_SUITES_TRIES => {
+                self.wait = first;
+                return self.skip_silent_suite(now, generator, out);
+            }
+            &Step::CipherSuites { index, tries, .. } => {
+                self.ask_cipher_suites(now, index, tries + 1, generator, out);
+                return Progress::Waiting;
+            }
+            Step::OpenSession(_) => self.silent += 1,
+            Step::Rakp2(_) | Step::Rakp4(_) => {}
+        }
+        if let Some(failure) = self.remembered.take() {
+            return self.on_failure(now, failure, generator, out);
+        }
+        self.grow_wait();
+        self.restart(now, generator, out)
+    }
+
+    fn grow_wait(&mut self) {
+        self.wait = (self.wait * 3 / 2).min(self.config.timing.handshake_max);
+    }
+
+    fn fail(&self, cause: Cause) -> Progress {
+        Progress::Failed(Failure::new(cause, self.stage()))
+    }
+
+    // Get Channel Authentication Capabilities
+
+    fn ask_capabilities(
+        &mut self,
+        now: Instant,
+        form: CapabilitiesForm,
+        tries: u32,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) {
+        // The number stays the same over the tries, so that every answer is of use.
+        let rq_seq = match self.step {
+            Step::Capabilities { rq_seq, form: before, .. } if before == form => rq_seq,
+            _ => RqSeq::new(generator.number() as u8),
+        };
+        let level = match form {
+            CapabilitiesForm::V20AtUser => PrivilegeLevel::User,
+            _ => self.privilege_level,
+        };
+        let v2_data = form != CapabilitiesForm::V15;
+        let data = channel_authentication_capabilities_request(v2_data, level as u8);
+        send_sessionless(rq_seq, cmd::GET_CHANNEL_AUTHENTICATION_CAPABILITIES, &data, out);
+        self.step = Step::Capabilities { form, rq_seq, tries };
+        self.deadline = now + self.wait;
+    }
+
+    fn on_message(
+        &mut self,
+        now: Instant,
+        message: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Result<Progress, DropReason> {
+        let message = Message::decode(message).map_err(|_| DropReason::Malformed)?;
+        let Some((code, data)) = message.completion() else { return Err(DropReason::Malformed) };
+        let (expected, rq_seq) = match self.step {
+            Step::Capabilities { rq_seq, .. } => {
+                (cmd::GET_CHANNEL_AUTHENTICATION_CAPABILITIES, rq_seq)
+            }
+            Step::CipherSuites { rq_seq, .. } => (cmd::GET_CHANNEL_CIPHER_SUITES, rq_seq),
+            _ => return Err(DropReason::Unexpected),
+        };
+        if message.net_fn != net_fn::APP | 1 || message.cmd != expected || message.rq_seq != rq_seq
+        {
+            return Err(DropReason::Unexpected);
+        }
+        match self.step {
+            Step::Capabilities { form, tries, .. } => {
+                self.on_capabilities(now, (form, tries), code, data, generator, out)
+            }
+            _ => Ok(self.on_cipher_suites(now, code, data, generator, out)),
+        }
+    }
+
+    fn on_capabilities(
+        &mut self,
+        now: Instant,
+        (form, tries): (CapabilitiesForm, u32),
+        code: CompletionCode,
+        data: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Result<Progress, DropReason> {
+        if code != CompletionCode::SUCCESS {
+            let next = match form {
+                CapabilitiesForm::V20 => CapabilitiesForm::V20AtUser,
+                CapabilitiesForm::V20AtUser => CapabilitiesForm::V15,
+                CapabilitiesForm::V15 => {
+                    // It does not tell; Open Session will.
+                    self.open_session(now, generator, out);
+                    return Ok(Progress::Waiting);
+                }
+            };
+            self.ask_capabilities(now, next, tries, generator, out);
+            return Ok(Progress::Waiting);
+        }
+        let capabilities =
+            ChannelAuthenticationCapabilities::decode(data).map_err(|_| DropReason::Malformed)?;
+        // User name and K_g flags are wrong on several BMCs: only the version counts.
+        if capabilities.supports_v2() && self.config.version != Version::V15 {
+            self.wait = self.config.timing.handshake_first;
+            self.open_session(now, generator, out);
+            return Ok(Progress::Waiting);
+        }
+        Ok(match self.config.version {
+            Version::V20 => self.fail(Cause::Incompatible("the BMC has no IPMI v2.0")),
+            Version::V20OrV15 | Version::V15 => Progress::UseV15(capabilities),
+        })
+    }
+
+    // Get Channel Cipher Suites: only when a suite is met with silence
+
+    fn ask_cipher_suites(
+        &mut self,
+        now: Instant,
+        index: u8,
+        tries: u32,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) {
+        let records = match &mut self.step {
+            Step::CipherSuites { records, .. } => std::mem::take(records),
+            _ => Vec::new(),
+        };
+        let rq_seq = RqSeq::new(generator.number() as u8);
+        let data = channel_cipher_suites_request(index);
+        send_sessionless(rq_seq, cmd::GET_CHANNEL_CIPHER_SUITES, &data, out);
+        self.step = Step::CipherSuites { index, rq_seq, tries, records };
+        self.deadline = now + self.config.timing.handshake_first;
+    }
+
+    fn on_cipher_suites(
+        &mut self,
+        now: Instant,
+        code: CompletionCode,
+        data: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Progress {
+        let Step::CipherSuites { index, records, .. } = &mut self.step else {
+            return Progress::Waiting;
+        };
+        let index = *index;
+        let chunk = data.get(1..).filter(|_| code == CompletionCode::SUCCESS).unwrap_or_default();
+        // Some servers give the same chunk for every index.
+        let repeated = !chunk.is_empty() && records.ends_with(chunk);
+        if !repeated {
+            records.extend_from_slice(chunk);
+        }
+        if chunk.len() == CHUNK_LEN && !repeated && index + 1 < CHUNKS_MAX {
+            self.ask_cipher_suites(now, index + 1, 1, generator, out);
+            return Progress::Waiting;
+        }
+        let (listed, _) = decode_records(records);
+        let has = |id: &CipherSuiteId| listed.iter().any(|record| record.id == *id);
+        if self.suites.first().is_some_and(|current| !has(current)) {
+            return self.skip_silent_suite(now, generator, out);
+        }
+        self.restart(now, generator, out)
+    }
+
+    /// Puts the suite nobody answered behind the others, once.
+    fn skip_silent_suite(
+        &mut self,
+        now: Instant,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Progress {
+        self.suites.rotate_left(1);
+        self.skipped_a_silent_suite = true;
+        self.attempts = 0;
+        self.silent = 0;
+        self.restart(now, generator, out)
+    }
+
+    // Open Session
+
+    /// Starts again from Open Session, after a pause when many attempts were made.
+    fn restart(&mut self, now: Instant, generator: &mut Generator, out: &mut Outbox) -> Progress {
+        if self.attempts >= self.config.timing.login_attempts {
+            return self.fail(Cause::TimedOut);
+        }
+        let ask = !self.asked_for_suites && self.suites.len() > 1;
+        if ask && self.silent >= SILENT_SUITE_TRIES {
+            self.asked_for_suites = true;
+            self.ask_cipher_suites(now, 0, 1, generator, out);
+            return Progress::Waiting;
+        }
+        // A half-open session is left behind by every attempt that got past Open Session.
+        let half_open = matches!(self.step, Step::Rakp2(_) | Step::Rakp4(_));
+        if half_open && self.attempts >= 2 {
+            self.step = Step::Pause;
+            self.deadline = now + self.config.timing.attempt_pause;
+        } else {
+            self.open_session(now, generator, out);
+        }
+        Progress::Waiting
+    }
+
+    fn open_session(&mut self, now: Instant, generator: &mut Generator, out: &mut Outbox) {
+        self.attempts += 1;
+        self.remembered = None;
+        let request = OpenSessionRequest {
+            message_tag: generator.number() as u8,
+            requested_maximum_privilege_level: if self.by_level {
+                self.privilege_level as u8
+            } else {
+                0
+            },
+            remote_console_session_id: SessionId(generator.nonzero()),
+            algorithms: self.algorithms().into(),
+        };
+        let payload = &mut Vec::with_capacity(32);
+        request.encode(payload);
+        rmcpplus::encode_sessionless(PayloadType::OpenSessionRequest, payload, out.push());
+        self.step = Step::OpenSession(AwaitOpenSession {
+            message_tag: request.message_tag,
+            remote_console_session_id: request.remote_console_session_id,
+        });
+        self.deadline = now + self.wait;
+    }
+
+    fn cipher_suite(&self) -> CipherSuiteId {
+        // Checked by SessionConfig::check: there is at least one.
+        self.suites.first().copied().unwrap_or(CipherSuiteId::SUITE_17)
+    }
+
+    fn algorithms(&self) -> Algorithms {
+        // Checked by SessionConfig::check: every suite is one that we implement.
+        self.cipher_suite().algorithms().unwrap_or(Algorithms {
+            authentication: Authentication::HmacSha256,
+            integrity: crate::wire::cipher_suite::Integrity::HmacSha256_128,
+            confidentiality: crate::wire::cipher_suite::Confidentiality::AesCbc128,
+        })
+    }
+
+    fn on_open_session(
+        &mut self,
+        now: Instant,
+        payload: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Result<Progress, DropReason> {
+        let Step::OpenSession(wait) = &self.step else { return Err(DropReason::Unexpected) };
+        let ids = (wait.message_tag, wait.remote_console_session_id);
+        let response = OpenSessionResponse::decode(payload).map_err(|_| DropReason::Malformed)?;
+        let response = match self.check_refusal(response, ids)? {
+            Ok(response) => response,
+            Err(failure) => return Ok(self.on_failure(now, failure, generator, out)),
+        };
+        if (response.message_tag, response.remote_console_session_id) != ids
+            || response.managed_system_session_id == SessionId(0)
+        {
+            return Err(DropReason::Unexpected);
+        }
+        if response.algorithms != self.algorithms().into() {
+            let failure = Failure::new(Cause::Downgrade, Stage::OpenSession);
+            return Ok(self.next_suite(now, failure, generator, out));
+        }
+        // 0 means "unknown": several BMCs just repeat what was asked.
+        let granted = PrivilegeLevel::from_number(response.maximum_privilege_level);
+        if granted.is_some_and(|granted| granted < self.privilege_level) {
+            let failure = Failure::new(Cause::Privilege, Stage::OpenSession);
+            return Ok(self.on_failure(now, failure, generator, out));
+        }
+        self.wait = self.config.timing.handshake_first;
+        self.silent = 0;
+        let session_id = response.managed_system_session_id;
+        self.send_rakp1(now, ids.1, session_id, generator, out);
+        Ok(Progress::Waiting)
+    }
+
+    /// Sorts a refusal: an answer to us, somebody else's, or one to keep until the timer.
+    fn check_refusal<T>(
+        &mut self,
+        reply: SetupReply<T>,
+        (message_tag, session_id): (u8, SessionId),
+    ) -> Result<Result<T, Failure>, DropReason> {
+        let refusal = match reply {
+            Ok(success) => return Ok(Ok(success)),
+            Err(refusal) => refusal,
+        };
+        let Refusal { status, .. } = refusal;
+        let failure = failure_of_status(self.stage(), status);
+        let unnamed = refusal.remote_console_session_id == SessionId(0);
+        if refusal.message_tag == message_tag
+            && (unnamed || refusal.remote_console_session_id == session_id)
+        {
+            return Ok(Err(failure));
+        }
+        // One BMC stack leaves tag and session ID 0. So would a forger: wait for something
+        // better until the timer.
+        if refusal.message_tag == 0 && unnamed {
+            self.remembered = Some(failure);
+        }
+        Err(DropReason::Unexpected)
+    }
+
+    // RAKP 1 and 2
+
+    fn send_rakp1(
+        &mut self,
+        now: Instant,
+        remote_console_session_id: SessionId,
+        managed_system_session_id: SessionId,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) {
+        let quirks = self.config.quirks;
+        let mut user_name = self.config.user_name.clone();
+        if quirks.has(Quirk::Intel20) {
+            user_name.resize(16, 0);
+        }
+        let name_only = match self.config.user_lookup {
+            UserLookup::NameOnly => ROLE_NAME_ONLY,
+            UserLookup::NameAndPrivilege => 0,
+        };
+        let wait = AwaitRakp2 {
+            message_tag: generator.number() as u8,
+            remote_console_session_id,
+            managed_system_session_id,
+            remote_console_random_number: generator.array(),
+            role: name_only | self.privilege_level as u8,
+            user_name,
+        };
+        let payload = &mut Vec::with_capacity(44);
+        Rakp1 {
+            message_tag: wait.message_tag,
+            managed_system_session_id,
+            remote_console_random_number: wait.remote_console_random_number,
+            role: wait.role,
+            user_name: &wait.user_name,
+        }
+        .encode(payload);
+        if quirks.has(Quirk::I82571Spt) {
+            payload.resize(44, 0);
+        }
+        rmcpplus::encode_sessionless(PayloadType::Rakp1, payload, out.push());
+        self.step = Step::Rakp2(wait);
+        self.deadline = now + self.wait;
+    }
+
+    fn on_rakp2(
+        &mut self,
+        now: Instant,
+        payload: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Result<Progress, DropReason> {
+        let Step::Rakp2(wait) = &self.step else { return Err(DropReason::Unexpected) };
+        let ids = (wait.message_tag, wait.remote_console_session_id);
+        let rakp2 = Rakp2::decode(payload).map_err(|_| DropReason::Malformed)?;
+        let rakp2 = match self.check_refusal(rakp2, ids)? {
+            Ok(rakp2) => rakp2,
+            Err(failure) => return Ok(self.on_failure(now, failure, generator, out)),
+        };
+        if (rakp2.message_tag, rakp2.remote_console_session_id) != ids {
+            return Err(DropReason::Unexpected);
+        }
+        let expected_len = self.algorithms().authentication.code_len();
+        let received = rakp2.key_exchange_auth_code;
+        // Some BMCs send one byte too many (quirks supermicro20, sun20).
+        let Some(received) = received.get(..expected_len).filter(|code| {
+            !code.is_empty() && received.len() <= expected_len + 1 || received.is_empty()
+        }) else {
+            let what = Cause::PeerMisbehaved("RAKP 2 code of a wrong length");
+            self.remembered = Some(Failure::new(what, Stage::Rakp2));
+            return Err(DropReason::Malformed);
+        };
+        let Step::Rakp2(wait) = std::mem::replace(&mut self.step, Step::Pause) else {
+            return Err(DropReason::Unexpected);
+        };
+        let exchange = self.exchange(&wait, &rakp2);
+        let k_uid = self.k_uid();
+        if !constant_time_eq(exchange.rakp2_code(&k_uid).as_bytes(), received) {
+            let failure = Failure::new(Cause::Password, Stage::Rakp2);
+            let refused = StatusCode::INVALID_INTEGRITY_CHECK_VALUE;
+            send_rakp3(generator, refused, wait.managed_system_session_id, &[], out);
+            self.step = Step::Rakp2(wait);
+            return Ok(self.on_failure(now, failure, generator, out));
+        }
+        self.send_rakp3(now, exchange, &k_uid, generator, out);
+        Ok(Progress::Waiting)
+    }
+
+    fn exchange(&self, wait: &AwaitRakp2, rakp2: &Rakp2<'_>) -> Exchange {
+        let in_hashes = if self.config.quirks.has(Quirk::I82571Spt) {
+            wait.role & !ROLE_NAME_ONLY
+        } else {
+            wait.role
+        };
+        Exchange {
+            authentication: self.algorithms().authentication,
+            remote_console_session_id: wait.remote_console_session_id,
+            managed_system_session_id: wait.managed_system_session_id,
+            remote_console_random_number: wait.remote_console_random_number,
+            managed_system_random_number: rakp2.managed_system_random_number,
+            managed_system_guid: rakp2.managed_system_guid,
+            role: in_hashes,
+            user_name: wait.user_name.clone(),
+        }
+    }
+
+    fn k_uid(&self) -> UserKey {
+        let password = self.config.password.expose();
+        // Checked by SessionConfig::check: at most 20 bytes.
+        let k_uid = UserKey::new(password).unwrap_or_else(|| unreachable!("password length"));
+        let md5 = self.algorithms().authentication == Authentication::HmacMd5;
+        if md5 && self.config.quirks.has(Quirk::Intel20) { k_uid.cut_to_16() } else { k_uid }
+    }
+
+    // RAKP 3 and 4
+
+    fn send_rakp3(
+        &mut self,
+        now: Instant,
+        exchange: Exchange,
+        k_uid: &UserKey,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) {
+        let quirks = self.config.quirks;
+        let level_only = quirks.has(Quirk::Intel20) || quirks.has(Quirk::I82571Spt);
+        let role = if level_only { exchange.role & 0x0f } else { exchange.role };
+        let code = exchange.rakp3_code(k_uid, role);
+        let session_id = exchange.managed_system_session_id;
+        let message_tag =
+            send_rakp3(generator, StatusCode::NO_ERRORS, session_id, code.as_bytes(), out);
+        let k_g = UserKey::new(self.config.k_g.expose());
+        let sik = exchange.sik(k_uid, k_g.as_ref());
+        self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
+        self.deadline = now + self.wait;
+    }
+
+    fn on_rakp4(
+        &mut self,
+        now: Instant,
+        payload: &[u8],
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Result<Progress, DropReason> {
+        let Step::Rakp4(wait) = &self.step else { return Err(DropReason::Unexpected) };
+        let ids = (wait.message_tag, wait.exchange.remote_console_session_id);
+        let rakp4 = Rakp4::decode(payload).map_err(|_| DropReason::Malformed)?;
+        let rakp4 = match self.check_refusal(rakp4, ids)? {
+            Ok(rakp4) => rakp4,
+            Err(failure) => return Ok(self.on_failure(now, failure, generator, out)),
+        };
+        if (rakp4.message_tag, rakp4.remote_console_session_id) != ids {
+            return Err(DropReason::Unexpected);
+        }
+        let Step::Rakp4(wait) = &self.step else { return Err(DropReason::Unexpected) };
+        let algorithms = self.algorithms();
+        let expected = if self.config.quirks.has(Quirk::Intel20) {
+            wait.sik.integrity_check_value_by(&wait.exchange, algorithms.integrity)
+        } else {
+            wait.sik.integrity_check_value(&wait.exchange)
+        };
+        // RAKP-none has no value; some BMCs send one all the same (quirk integritycheckvalue).
+        let none = algorithms.authentication == Authentication::None;
+        if !none && !constant_time_eq(expected.as_bytes(), rakp4.integrity_check_value) {
+            let failure = Failure::new(Cause::KG, Stage::Rakp4);
+            return Ok(self.on_failure(now, failure, generator, out));
+        }
+        Ok(Progress::Established(Box::new(self.established(wait))))
+    }
+
+    fn established(&self, wait: &AwaitRakp4) -> Established {
+        let pad = if self.config.quirks.has(Quirk::Icts) {
+            IntegrityPad::WithoutTrailer
+        } else {
+            IntegrityPad::Standard
+        };
+        let (k1, k2) = (wait.sik.k1(), wait.sik.k2());
+        let cipher = SessionCipher::new(self.algorithms(), &k1, &k2, &self.k_uid());
+        Established {
+            channel: ChannelV20::new(
+                cipher.with_integrity_pad(pad),
+                wait.exchange.remote_console_session_id,
+                wait.exchange.managed_system_session_id,
+            ),
+            cipher_suite: self.cipher_suite(),
+            worth_remembering: !self.skipped_a_silent_suite,
+            open_session_by_level: self.by_level,
+            privilege_level: self.privilege_level,
+        }
+    }
+
+    // What a failure leads to
+
+    fn on_failure(
+        &mut self,
+        now: Instant,
+        failure: Failure,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Progress {
+        let suites_left = self.suites.len() > 1;
+        match (failure.cause, failure.status) {
+            // The BMC gave our attempt up.
+            (_, Some(StatusCode::INVALID_SESSION_ID | StatusCode::INACTIVE_SESSION_ID)) => {
+                if self.attempts >= self.config.timing.login_attempts {
+                    return Progress::Failed(failure);
+                }
+                self.restart(now, generator, out)
+            }
+            (Cause::CipherSuite, _) => self.next_suite(now, failure, generator, out),
+            // Some BMCs say so of a disabled suite.
+            (Cause::NoFreeSession | Cause::Privilege | Cause::Refused, Some(status))
+                if failure.stage == Stage::OpenSession && suites_left && may_mean_suite(status) =>
+            {
+                self.next_suite(now, failure, generator, out)
+            }
+            (Cause::Privilege, _) => self.lower_privilege(now, failure, generator, out),
+            (Cause::NoFreeSession, Some(StatusCode::INSUFFICIENT_RESOURCES_AT_ROLE)) => {
+                self.lower_privilege(now, failure, generator, out)
+            }
+            (Cause::UserName, _) if self.config.quirks.has(Quirk::PrivFallback) => {
+                self.lower_privilege(now, failure, generator, out)
+            }
+            // Some BMCs get the hashes wrong unless Open Session asked for the wanted level. A
+            // BMC that was logged in to without is not one of them.
+            (Cause::Password | Cause::KG, None)
+                if !self.by_level && self.learned.open_session_by_level.is_none() =>
+            {
+                self.by_level = true;
+                self.open_session(now, generator, out);
+                Progress::Waiting
+            }
+            _ => Progress::Failed(failure),
+        }
+    }
+
+    fn next_suite(
+        &mut self,
+        now: Instant,
+        failure: Failure,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Progress {
+        self.suites.remove(0);
+        let first = *self.suite_failure.get_or_insert(failure);
+        if self.suites.is_empty() {
+            return Progress::Failed(first);
+        }
+        self.attempts = 0;
+        self.silent = 0;
+        self.wait = self.config.timing.handshake_first;
+        self.open_session(now, generator, out);
+        Progress::Waiting
+    }
+
+    fn lower_privilege(
+        &mut self,
+        now: Instant,
+        failure: Failure,
+        generator: &mut Generator,
+        out: &mut Outbox,
+    ) -> Progress {
+        let lower = match self.privilege_level {
+            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => PrivilegeLevel::Operator,
+            PrivilegeLevel::Operator => PrivilegeLevel::User,
+            _ => return Progress::Failed(failure),
+        };
+        if self.config.privilege_level.is_some() {
+            return Progress::Failed(failure);
+        }
+        self.privilege_level = lower;
+        self.attempts = 0;
+        self.open_session(now, generator, out);
+        Progress::Waiting
+    }
+}
+
+fn may_mean_suite(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::INSUFFICIENT_RESOURCES
+            | StatusCode::UNAUTHORIZED_ROLE
+            | StatusCode::ILLEGAL_PARAMETER
+    )
+}
+
+fn failure_of_status(stage: Stage, status: StatusCode) -> Failure {
+    let cause = match status {
+        StatusCode::INVALID_AUTHENTICATION_ALGORITHM
+        | StatusCode::INVALID_INTEGRITY_ALGORITHM
+        | StatusCode::NO_MATCHING_AUTHENTICATION
+        | StatusCode::NO_MATCHING_INTEGRITY
+        | StatusCode::INVALID_CONFIDENTIALITY_ALGORITHM
+        | StatusCode::NO_CIPHER_SUITE_MATCH => Cause::CipherSuite,
+        StatusCode::INSUFFICIENT_RESOURCES | StatusCode::INSUFFICIENT_RESOURCES_AT_ROLE => {
+            Cause::NoFreeSession
+        }
+        StatusCode::INVALID_ROLE | StatusCode::UNAUTHORIZED_ROLE => Cause::Privilege,
+        StatusCode::UNAUTHORIZED_NAME => Cause::UserName,
+        StatusCode::INVALID_INTEGRITY_CHECK_VALUE => Cause::Password,
+        _ => Cause::Refused,
+    };
+    Failure::by_status(cause, stage, status)
+}
+
+/// Sends a command outside any session, in the v1.5 wrapper that every BMC understands.
+pub(super) fn send_sessionless(rq_seq: RqSeq, command: u8, data: &[u8], out: &mut Outbox) {
+    let message = &mut Vec::with_capacity(32);
+    Message::request(net_fn::APP, 0, rq_seq, command, data).encode(message);
+    ipmi15::encode(&ipmi15::Header::SESSIONLESS, message, out.push());
+}
+
+fn send_rakp3(
+    generator: &mut Generator,
+    status: StatusCode,
+    managed_system_session_id: SessionId,
+    key_exchange_auth_code: &[u8],
+    out: &mut Outbox,
+) -> u8 {
+    let message_tag = generator.number() as u8;
+    let payload = &mut Vec::with_capacity(40);
+    Rakp3 { message_tag, status, managed_system_session_id, key_exchange_auth_code }
+        .encode(payload);
+    rmcpplus::encode_sessionless(PayloadType::Rakp3, payload, out.push());
+    message_tag
+}

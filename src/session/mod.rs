@@ -1,0 +1,906 @@
+//! One BMC's session: takes `now` and bytes, gives bytes, events and a deadline.
+//!
+//! A [`Session`] is one login and the session that follows; it ends once and is then thrown
+//! away. It does no I/O, reads no clock and knows no threads: every call takes the time, and
+//! the randomness comes from the seed given to [`Session::new`].
+//!
+//! There are three kinds of methods. `handle_*` takes what happened: a datagram, a deadline, a
+//! hint. The commands ([`submit`](Session::submit), [`sol_open`](Session::sol_open),
+//! [`close`](Session::close) ..) ask for something. After each of both, call
+//! [`poll_output`](Session::poll_output) until it gives `Timeout`: one input, drain, next input.
+
+mod channel;
+mod config;
+mod establish;
+mod establish15;
+mod failure;
+mod quirk;
+mod request;
+mod sol;
+mod sol_receive;
+mod sol_send;
+mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::config::{
+    ConfigError, Duplicates, Learned, SessionConfig, Timing, UserLookup, Version,
+};
+pub use self::failure::{Cause, Failure, Stage};
+pub use self::quirk::{Quirk, Quirks, UnknownQuirk};
+pub use self::request::{Repeat, Reply, Request};
+pub use self::sol::{SolConfig, SolEvent, TakeOver};
+
+use self::channel::Channel;
+use self::establish::{Establish, Established, Progress};
+use self::establish15::{Establish15, Progress15};
+use self::request::{Origin, Requests, get_device_id, internal};
+use self::sol::{Sol, SolSession, Step};
+use self::sol_receive::Received;
+use crate::crypto::Generator;
+use crate::wire::cipher_suite::{Algorithms, Authentication, Confidentiality, Integrity};
+use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
+use crate::wire::payload::PayloadType;
+use crate::wire::rmcp::{self, Class};
+use crate::wire::session_command::{PAYLOAD_SOL, SolActivating, cmd};
+use crate::wire::{DATAGRAM_MAX, PrivilegeLevel, rmcpplus};
+
+pub use crate::wire::cipher_suite::CipherSuiteId;
+
+/// Why a datagram was thrown away. None of these changes anything but its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum DropReason {
+    /// It could not be read.
+    Malformed,
+    /// Not IPMI: a pong, an RMCP acknowledge.
+    NotIpmi,
+    /// Of another session, before or beside this one.
+    ForeignSession,
+    /// A v1.5 packet in a v2.0 session, or the other way round.
+    WrongFormat,
+    /// Without AuthCode in a session that demands one.
+    NotAuthenticated,
+    /// With a wrong AuthCode.
+    WrongAuthCode,
+    /// Its session sequence number was seen before or is too old.
+    StaleSequence,
+    /// In clear where the session demands encryption.
+    WrongEncryption,
+    /// The encrypted payload does not end as it must.
+    BadPadding,
+    /// A response that matches no request: late, or foreign.
+    Unmatched,
+    /// Well-formed, but nothing of its kind is waited for.
+    Unexpected,
+}
+
+impl DropReason {
+    /// How many reasons there are.
+    pub const COUNT: usize = DropReason::Unexpected as usize + 1;
+}
+
+/// What a session counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams given to [`Session::handle_datagram`].
+    pub received: u64,
+    /// Datagrams given out.
+    pub sent: u64,
+    /// Datagrams thrown away, by [`DropReason`].
+    pub dropped: [u32; DropReason::COUNT],
+    /// Messages with a wrong checksum inside a right AuthCode.
+    pub bad_checksums: u32,
+    /// Requests sent again.
+    pub request_retransmits: u32,
+    /// SOL packets sent again.
+    pub sol_retransmits: u32,
+    /// SOL packets received again.
+    pub sol_duplicates: u32,
+}
+
+/// What [`Session::poll_output`] gives.
+#[derive(Debug)]
+pub enum Output {
+    /// `out` holds a datagram for the BMC.
+    Transmit,
+    /// `out` holds characters of the console.
+    SolCharacters,
+    /// Something happened.
+    Event(Event),
+    /// Nothing more to give. Call [`Session::handle_timeout`] at this time.
+    Timeout(Option<Instant>),
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The login succeeded.
+    Established {
+        /// The suite, of a v2.0 session.
+        cipher_suite: Option<CipherSuiteId>,
+        /// The level the session works at.
+        privilege_level: PrivilegeLevel,
+    },
+    /// A request ended.
+    Reply {
+        /// As given to [`Session::submit`].
+        token: u64,
+        /// The response, whatever its completion code, or why there is none.
+        result: Result<Reply, Failure>,
+    },
+    /// Something happened on the console.
+    Sol(SolEvent),
+    /// The session is over. No event follows.
+    Closed(Failure),
+}
+
+/// Datagrams to send, in order, with buffers that are used again.
+#[derive(Debug, Default)]
+struct Outbox {
+    queue: VecDeque<Vec<u8>>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Outbox {
+    const SPARE_MAX: usize = 2;
+
+    fn push(&mut self) -> &mut Vec<u8> {
+        let buffer = self.spare.pop().unwrap_or_default();
+        self.queue.push_back(buffer);
+        let last = self.queue.len() - 1;
+        &mut self.queue[last]
+    }
+
+    fn pop_into(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(mut datagram) = self.queue.pop_front() else { return false };
+        out.extend_from_slice(&datagram);
+        if self.spare.len() < Self::SPARE_MAX {
+            datagram.clear();
+            self.spare.push(datagram);
+        }
+        true
+    }
+}
+
+#[derive(Debug)]
+enum Phase {
+    Login(Box<Establish>),
+    Login15(Box<Establish15>),
+    /// Set Session Privilege Level is under way, for this level.
+    Privilege(PrivilegeLevel),
+    Active,
+    /// SOL is being deactivated, then Close Session is sent; over at this time at the latest.
+    Closing {
+        until: Instant,
+        close_sent: bool,
+        failure: Failure,
+    },
+    Closed,
+}
+
+/// One login and the session that follows.
+pub struct Session {
+    config: Arc<SessionConfig>,
+    generator: Generator,
+    phase: Phase,
+    channel: Option<Channel>,
+    requests: Requests,
+    sol: Option<Box<Sol>>,
+    sol_number: u32,
+    outbox: Outbox,
+    events: VecDeque<Event>,
+    learned: Learned,
+    privilege_level: PrivilegeLevel,
+    cipher_suite: Option<CipherSuiteId>,
+    last_valid: Instant,
+    next_keepalive: Instant,
+    hint: Option<Instant>,
+    counters: Counters,
+    rtt: Option<Duration>,
+    /// Scratch for one message or SOL payload.
+    payload: Vec<u8>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("stage", &self.stage()).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Starts to log in. `config` must have passed [`SessionConfig::check`]; `learned` is what
+    /// the last session to this BMC left, or the default.
+    pub fn new(
+        config: Arc<SessionConfig>,
+        learned: Learned,
+        seed: [u8; 32],
+        now: Instant,
+    ) -> Session {
+        let mut generator = Generator::from_seed(seed);
+        let mut outbox = Outbox::default();
+        let login = Establish::start(config.clone(), learned, now, &mut generator, &mut outbox);
+        let rq_seq = RqSeq::new(generator.number() as u8);
+        Session {
+            requests: Requests::new(rq_seq, &config.timing),
+            privilege_level: config.wanted_privilege(),
+            config,
+            generator,
+            phase: Phase::Login(Box::new(login)),
+            channel: None,
+            sol: None,
+            sol_number: 0,
+            outbox,
+            events: VecDeque::new(),
+            learned,
+            cipher_suite: None,
+            last_valid: now,
+            next_keepalive: now,
+            hint: None,
+            counters: Counters::default(),
+            rtt: None,
+            payload: Vec::new(),
+        }
+    }
+
+    // What happened
+
+    /// Takes a datagram from the BMC's address. It is decrypted in place.
+    ///
+    /// A datagram that is not the session's is dropped, counted, and named.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DropReason> {
+        self.counters.received += 1;
+        let result = self.take_datagram(now, datagram);
+        if let Err(reason) = result {
+            self.counters.dropped[reason as usize] += 1;
+        }
+        result
+    }
+
+    fn take_datagram(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DropReason> {
+        if datagram.len() > DATAGRAM_MAX {
+            return Err(DropReason::Malformed);
+        }
+        match rmcp::decode(datagram) {
+            Ok((Class::Ipmi, _)) => {}
+            Ok((Class::Asf, _)) => return Err(DropReason::NotIpmi),
+            Err(_) => return Err(DropReason::Malformed),
+        }
+        match &mut self.phase {
+            Phase::Login(login) => {
+                let progress =
+                    login.handle_datagram(now, datagram, &mut self.generator, &mut self.outbox)?;
+                self.on_login(now, progress);
+                Ok(())
+            }
+            Phase::Login15(login) => {
+                let progress =
+                    login.handle_datagram(now, datagram, &mut self.generator, &mut self.outbox)?;
+                self.on_login15(now, progress);
+                Ok(())
+            }
+            Phase::Closed => Err(DropReason::Unexpected),
+            _ => self.take_session_packet(now, datagram),
+        }
+    }
+
+    /// A deadline given by [`poll_output`](Self::poll_output) is there.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Login(login) if now >= login.deadline() => {
+                let progress = login.handle_timeout(now, &mut self.generator, &mut self.outbox);
+                self.on_login(now, progress);
+            }
+            Phase::Login15(login) if now >= login.deadline() => {
+                let progress = login.handle_timeout(now, &mut self.outbox);
+                self.on_login15(now, progress);
+            }
+            &mut Phase::Closing { until, failure, .. } if now >= until => self.end(failure),
+            Phase::Privilege(_) | Phase::Active => self.check_alive(now),
+            _ => {}
+        }
+        while let Some((origin, failure)) = self.requests.poll_expired(now) {
+            self.on_reply(now, origin, Err(failure));
+        }
+    }
+
+    /// Something outside the session says that the BMC may have restarted: an ICMP error, or a
+    /// packet in v1.5 form. It shortens the wait for a sign of life and proves nothing.
+    pub fn handle_hint(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Active | Phase::Privilege(_)) && self.hint.is_none() {
+            self.hint = Some(now);
+            self.next_keepalive = now;
+        }
+    }
+
+    // What is asked for
+
+    /// Sends a request when its turn comes; [`Event::Reply`] ends it. Requests given before the
+    /// login is over wait for it.
+    pub fn submit(&mut self, request: Request) {
+        if matches!(self.phase, Phase::Closing { .. } | Phase::Closed) {
+            let result = Err(Failure::new(Cause::Closed, Stage::Active));
+            self.events.push_back(Event::Reply { token: request.token, result });
+            return;
+        }
+        self.requests.submit(Origin::User(request.token), request);
+    }
+
+    /// Forgets a request. No event follows; a late answer is dropped.
+    pub fn cancel(&mut self, token: u64) {
+        self.requests.cancel(token);
+    }
+
+    /// Activates SOL once the login is over; [`SolEvent::Activated`] or [`SolEvent::Ended`]
+    /// follows. At most one SOL activation can be there: `false` when one is.
+    pub fn sol_open(&mut self, now: Instant, config: SolConfig) -> bool {
+        if self.sol.is_some() || !matches!(self.phase, Phase::Active) {
+            return false;
+        }
+        self.sol_number = self.sol_number.wrapping_add(1);
+        let number = self.sol_number;
+        if self.channel.as_ref().is_some_and(|channel| !channel.is_v20()) {
+            let failure = Failure::new(Cause::NoSolInV15, Stage::ActivateSol);
+            self.events.push_back(Event::Sol(SolEvent::Ended(failure)));
+            return true;
+        }
+        let sol = Sol::start(number, config, &mut self.sol_session(), now);
+        self.sol = Some(Box::new(sol));
+        true
+    }
+
+    /// Whether SOL is active.
+    pub fn sol_is_active(&self) -> bool {
+        self.sol.as_ref().is_some_and(|sol| sol.is_active())
+    }
+
+    /// How many bytes [`sol_write`](Self::sol_write) would take now.
+    pub fn sol_space(&self) -> usize {
+        self.sol.as_ref().filter(|sol| sol.is_active()).map_or(0, |sol| sol.sender.space())
+    }
+
+    /// Bytes and breaks that are written and not acknowledged.
+    pub fn sol_pending(&self) -> usize {
+        self.sol.as_ref().map_or(0, |sol| sol.sender.pending())
+    }
+
+    /// Takes input for the host; says how many bytes.
+    pub fn sol_write(&mut self, now: Instant, bytes: &[u8]) -> usize {
+        match &mut self.sol {
+            Some(sol) if sol.is_active() => sol.sender.write(now, bytes),
+            _ => 0,
+        }
+    }
+
+    /// Sends a break behind what was written; [`SolEvent::BreakDone`] ends it. `false` when SOL
+    /// is not active.
+    pub fn sol_break(&mut self, token: u64) -> bool {
+        match &mut self.sol {
+            Some(sol) if sol.is_active() => {
+                sol.sender.send_break(token);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Deactivates SOL and nothing else; [`SolEvent::Ended`] follows.
+    pub fn sol_close(&mut self) {
+        let Some(mut sol) = self.sol.take() else { return };
+        self.requests.cancel_sol(sol.number);
+        sol.close(&self.sol_session());
+        self.sol = Some(sol);
+    }
+
+    /// Deactivates SOL and closes the session; [`Event::Closed`] follows within twice
+    /// [`Timing::close`].
+    pub fn close(&mut self, now: Instant) {
+        self.close_because(now, Failure::new(Cause::Closed, Stage::Active));
+    }
+
+    fn close_because(&mut self, now: Instant, failure: Failure) {
+        match self.phase {
+            Phase::Closed | Phase::Closing { .. } => return,
+            Phase::Login(_) | Phase::Login15(_) => return self.end(failure),
+            Phase::Privilege(_) | Phase::Active => {}
+        }
+        self.fail_requests(Cause::Closed);
+        let until = now + self.config.timing.close * 2;
+        self.phase = Phase::Closing { until, close_sent: false, failure };
+        self.sol_close();
+        self.close_session_when_free(now);
+    }
+
+    /// Sends Close Session once SOL is out of the way.
+    fn close_session_when_free(&mut self, now: Instant) {
+        let Phase::Closing { until, close_sent, .. } = &mut self.phase else { return };
+        if *close_sent || self.sol.as_ref().is_some_and(|sol| !sol.is_ended()) {
+            return;
+        }
+        *close_sent = true;
+        *until = now + self.config.timing.close;
+        let Some(channel) = &self.channel else { return };
+        let id = channel.managed_system_session_id().0.to_le_bytes().to_vec();
+        let request = internal(net_fn::APP, cmd::CLOSE_SESSION, id);
+        self.requests.submit_within(Origin::Close, request, self.config.timing.close);
+    }
+
+    // What it is
+
+    /// What this session learned, for the next one to the same BMC.
+    pub fn learned(&self) -> Learned {
+        self.learned
+    }
+
+    /// How far the session has come.
+    pub fn stage(&self) -> Stage {
+        match &self.phase {
+            Phase::Login(login) => login.stage(),
+            Phase::Login15(login) => login.stage(),
+            Phase::Privilege(_) => Stage::Privilege,
+            _ => Stage::Active,
+        }
+    }
+
+    /// Whether the login is over and the session lives.
+    pub fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Active)
+    }
+
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    /// The suite of an established v2.0 session.
+    pub fn cipher_suite(&self) -> Option<CipherSuiteId> {
+        self.cipher_suite
+    }
+
+    /// The level the session works at.
+    pub fn privilege_level(&self) -> PrivilegeLevel {
+        self.privilege_level
+    }
+
+    /// The smoothed time between a request and its answer.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    /// Requests that wait or are in flight.
+    pub fn requests_len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        counters.request_retransmits = self.requests.retransmits;
+        if let Some(sol) = &self.sol {
+            counters.sol_retransmits += sol.sender.retransmits;
+            counters.sol_duplicates += sol.receiver.duplicates;
+        }
+        counters
+    }
+
+    // Login
+
+    fn on_login(&mut self, now: Instant, progress: Progress) {
+        match progress {
+            Progress::Waiting => {}
+            Progress::Failed(failure) => self.end(failure),
+            Progress::Established(established) => self.on_established(now, *established),
+            Progress::UseV15(capabilities) => {
+                let login = Establish15::start(
+                    self.config.clone(),
+                    capabilities,
+                    now,
+                    &mut self.generator,
+                    &mut self.outbox,
+                );
+                match login {
+                    Ok(login) => self.phase = Phase::Login15(Box::new(login)),
+                    Err(failure) => self.end(failure),
+                }
+            }
+        }
+    }
+
+    fn on_login15(&mut self, now: Instant, progress: Progress15) {
+        match progress {
+            Progress15::Waiting => {}
+            Progress15::Failed(failure) => self.end(failure),
+            Progress15::Established(channel, level) => {
+                self.channel = Some(Channel::V15(*channel));
+                self.raise_privilege(now, level);
+            }
+        }
+    }
+
+    fn on_established(&mut self, now: Instant, established: Established) {
+        let suite = established.cipher_suite;
+        self.cipher_suite = Some(suite);
+        if established.worth_remembering {
+            self.learned.cipher_suite = Some(suite);
+        }
+        self.learned.open_session_by_level = Some(established.open_session_by_level);
+        self.channel = Some(Channel::V20(established.channel));
+        self.raise_privilege(now, established.privilege_level);
+    }
+
+    /// A new session works at User, whatever its login asked for.
+    fn raise_privilege(&mut self, now: Instant, level: PrivilegeLevel) {
+        self.last_valid = now;
+        self.next_keepalive = now + self.config.timing.keepalive;
+        self.privilege_level = level;
+        if level <= PrivilegeLevel::User || self.no_commands() {
+            return self.on_active(now);
+        }
+        self.phase = Phase::Privilege(level);
+        let request = internal(net_fn::APP, cmd::SET_SESSION_PRIVILEGE_LEVEL, vec![level as u8]);
+        // In front of what was submitted while the login went on: with a window of one it
+        // would otherwise run at User.
+        self.requests.submit_first(Origin::Privilege, request);
+    }
+
+    fn on_privilege(
+        &mut self,
+        now: Instant,
+        wanted: PrivilegeLevel,
+        reply: Result<Reply, Failure>,
+    ) {
+        let refused = |code| Failure::by_completion(Cause::Privilege, Stage::Privilege, code);
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(failure) => {
+                return self.close_because(now, Failure { stage: Stage::Privilege, ..failure });
+            }
+        };
+        let code = reply.completion_code;
+        if code == CompletionCode::SUCCESS {
+            let granted = reply.data.first().map(|byte| byte & 0x0f);
+            let granted = granted.and_then(PrivilegeLevel::from_number).unwrap_or(wanted);
+            if granted < wanted && self.config.privilege_level.is_some() {
+                return self.close_because(now, refused(code));
+            }
+            self.privilege_level = granted;
+            self.learned.privilege_level = Some(granted);
+            return self.on_active(now);
+        }
+        let lower = match wanted {
+            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => PrivilegeLevel::Operator,
+            _ => PrivilegeLevel::User,
+        };
+        let asked_for = self.config.privilege_level.is_some();
+        if asked_for || wanted <= PrivilegeLevel::User {
+            return self.close_because(now, refused(code));
+        }
+        self.raise_privilege(now, lower);
+    }
+
+    fn on_active(&mut self, now: Instant) {
+        self.phase = Phase::Active;
+        self.requests.set_window(self.config.request_window);
+        self.plan_keepalive(now);
+        self.events.push_back(Event::Established {
+            cipher_suite: self.cipher_suite,
+            privilege_level: self.privilege_level,
+        });
+    }
+
+    // Packets of the session
+
+    fn take_session_packet(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DropReason> {
+        let clear_sol = self.sol.as_ref().is_some_and(|sol| sol.clear_allowed());
+        let Some(channel) = &mut self.channel else { return Err(DropReason::Unexpected) };
+        let (payload_type, at) = match channel.open(datagram, clear_sol) {
+            Ok(opened) => opened,
+            Err(reason) => {
+                // A BMC that restarted answers session packets outside the session.
+                if reason == DropReason::WrongFormat && !rmcpplus::is_rmcpplus(datagram) {
+                    self.handle_hint(now);
+                }
+                return Err(reason);
+            }
+        };
+        self.last_valid = now;
+        self.hint = None;
+        let payload = datagram.get(at).unwrap_or_default();
+        match payload_type {
+            PayloadType::Ipmi => self.take_message(now, payload),
+            PayloadType::Sol => match &mut self.sol {
+                Some(sol) => {
+                    sol.on_payload(now, payload);
+                    Ok(())
+                }
+                None => Err(DropReason::Unexpected),
+            },
+            _ => Err(DropReason::Unexpected),
+        }
+    }
+
+    fn take_message(&mut self, now: Instant, payload: &[u8]) -> Result<(), DropReason> {
+        let (message, checksums) =
+            Message::decode_unchecked(payload).map_err(|_| DropReason::Malformed)?;
+        if !checksums {
+            self.counters.bad_checksums += 1;
+            // The AuthCode says more; several BMCs get the checksum wrong.
+            if !self.channel.as_ref().is_some_and(Channel::is_authenticated) {
+                return Err(DropReason::Malformed);
+            }
+        }
+        if !message.is_response() {
+            return self.take_request(&message);
+        }
+        self.plan_keepalive(now);
+        let (origin, reply, rtt) =
+            self.requests.take_response(now, &message).ok_or(DropReason::Unmatched)?;
+        if let Some(rtt) = rtt {
+            self.rtt = Some(self.rtt.map_or(rtt, |before| (before * 7 + rtt) / 8));
+        }
+        self.on_reply(now, origin, Ok(reply));
+        Ok(())
+    }
+
+    /// A request of the BMC to us. Only one kind is of interest.
+    fn take_request(&mut self, message: &Message<'_>) -> Result<(), DropReason> {
+        let is_sol_activating =
+            message.net_fn == net_fn::TRANSPORT && message.cmd == cmd::SOL_ACTIVATING;
+        let notice = SolActivating::decode(message.data).ok().filter(|_| is_sol_activating);
+        match (&mut self.sol, notice) {
+            (Some(sol), Some(notice)) => {
+                if !notice.active && notice.instance == sol.instance() {
+                    sol.on_deactivated_notice();
+                }
+                Ok(())
+            }
+            (None, Some(_)) => Ok(()),
+            (_, None) => Err(DropReason::Unexpected),
+        }
+    }
+
+    fn on_reply(&mut self, now: Instant, origin: Origin, reply: Result<Reply, Failure>) {
+        match origin {
+            Origin::User(token) => {
+                self.events.push_back(Event::Reply { token, result: reply });
+            }
+            Origin::Privilege => {
+                if let Phase::Privilege(wanted) = self.phase {
+                    self.on_privilege(now, wanted, reply);
+                }
+            }
+            Origin::Keepalive => self.on_keepalive(now, reply),
+            Origin::Sol(number, step) => self.on_sol_reply(now, number, step, reply),
+            Origin::Close => {
+                if let Phase::Closing { failure, .. } = self.phase {
+                    self.end(failure);
+                }
+            }
+        }
+    }
+
+    fn on_sol_reply(
+        &mut self,
+        now: Instant,
+        number: u32,
+        step: Step,
+        reply: Result<Reply, Failure>,
+    ) {
+        if step == Step::RaisePrivilege
+            && let Ok(Reply { completion_code: CompletionCode::SUCCESS, .. }) = reply
+        {
+            self.privilege_level = PrivilegeLevel::Administrator;
+        }
+        let Some(mut sol) = self.sol.take() else { return };
+        if sol.number == number {
+            sol.on_reply(now, step, reply, &mut self.sol_session());
+        }
+        self.sol = Some(sol);
+        self.close_session_when_free(now);
+    }
+
+    fn sol_session(&mut self) -> SolSession<'_> {
+        let none = Algorithms {
+            authentication: Authentication::None,
+            integrity: Integrity::None,
+            confidentiality: Confidentiality::None,
+        };
+        let channel = self.channel.as_ref();
+        let algorithms =
+            channel.and_then(Channel::cipher).map_or(none, |cipher| cipher.algorithms());
+        SolSession {
+            session_id: channel.map(Channel::managed_system_session_id).unwrap_or_default(),
+            integrity: algorithms.integrity,
+            confidentiality: algorithms.confidentiality,
+            privilege_level: self.privilege_level,
+            may_raise: self.config.privilege_level.is_none(),
+            quirks: self.config.quirks,
+            learned: &mut self.learned,
+            close_time: self.config.timing.close,
+        }
+    }
+
+    // Keeping alive
+
+    fn plan_keepalive(&mut self, now: Instant) {
+        let timing = &self.config.timing;
+        let jitter = u64::try_from(timing.keepalive_jitter.as_millis()).unwrap_or(u64::MAX);
+        let jitter = Duration::from_millis(self.generator.below(jitter.saturating_add(1)));
+        self.next_keepalive = now + timing.keepalive + jitter;
+    }
+
+    fn check_alive(&mut self, now: Instant) {
+        if self.lost_at().is_some_and(|at| now >= at) {
+            return self.on_lost();
+        }
+        if now < self.next_keepalive || self.no_commands() {
+            return;
+        }
+        self.plan_keepalive(now);
+        if self.requests.has(Origin::Keepalive) {
+            return;
+        }
+        // One command keeps the session alive and tells whether SOL is still ours.
+        let probe = self.sol.as_ref().filter(|sol| sol.is_active());
+        let request = match probe {
+            Some(sol) if !self.learned.no_instance_info => {
+                let data = vec![PAYLOAD_SOL, sol.instance()];
+                internal(net_fn::APP, cmd::GET_PAYLOAD_INSTANCE_INFO, data)
+            }
+            _ => get_device_id(),
+        };
+        self.requests.submit_keepalive(request, self.config.timing.keepalive_retry);
+    }
+
+    fn on_keepalive(&mut self, now: Instant, reply: Result<Reply, Failure>) {
+        let Some(mut sol) = self.sol.take() else { return };
+        if !self.learned.no_instance_info {
+            sol.on_owner_probe(now, reply.as_ref(), &mut self.sol_session());
+        }
+        self.sol = Some(sol);
+    }
+
+    /// When silence means that the session is gone. Never, where nothing can be asked.
+    fn lost_at(&self) -> Option<Instant> {
+        if self.no_commands() {
+            return None;
+        }
+        let timing = &self.config.timing;
+        let silent = self.last_valid + timing.lost_after;
+        Some(match self.hint {
+            Some(hint) => silent.min(hint + timing.lost_after_hint),
+            None => silent,
+        })
+    }
+
+    fn no_commands(&self) -> bool {
+        self.config.quirks.has(Quirk::I82571Spt)
+    }
+
+    fn on_lost(&mut self) {
+        self.fail_requests(Cause::Lost);
+        self.end(Failure::new(Cause::Lost, Stage::Active));
+    }
+
+    fn fail_requests(&mut self, cause: Cause) {
+        while let Some((origin, failure)) = self.requests.take_any(cause) {
+            if let Origin::User(token) = origin {
+                self.events.push_back(Event::Reply { token, result: Err(failure) });
+            }
+        }
+    }
+
+    /// The session is over, now.
+    fn end(&mut self, failure: Failure) {
+        let failure = match &self.phase {
+            Phase::Login(_) | Phase::Login15(_) if failure.cause == Cause::Closed => {
+                Failure { stage: self.stage(), ..failure }
+            }
+            _ => failure,
+        };
+        let cause = if failure.cause == Cause::Closed { Cause::Closed } else { Cause::Lost };
+        self.phase = Phase::Closed;
+        while let Some((origin, unanswered)) = self.requests.take_any(cause) {
+            if let Origin::User(token) = origin {
+                // A request that never left fails as its session did.
+                let result = if self.channel.is_none() { failure } else { unanswered };
+                self.events.push_back(Event::Reply { token, result: Err(result) });
+            }
+        }
+        if let Some(sol) = &mut self.sol {
+            sol.end(failure);
+        }
+        self.channel = None;
+        self.events.push_back(Event::Closed(failure));
+    }
+
+    // Output
+
+    /// Gives the next thing to do, `out` first being cleared: call it until it gives `Timeout`.
+    pub fn poll_output(&mut self, now: Instant, out: &mut Vec<u8>) -> Output {
+        out.clear();
+        self.write_packets(now);
+        if self.outbox.pop_into(out) {
+            self.counters.sent += 1;
+            return Output::Transmit;
+        }
+        if let Some(output) = self.poll_sol(out) {
+            return output;
+        }
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        Output::Timeout(self.next_timeout(now))
+    }
+
+    /// Seals everything that is due: acknowledges first, then input, then requests.
+    fn write_packets(&mut self, now: Instant) {
+        let Some(channel) = &mut self.channel else { return };
+        loop {
+            self.payload.clear();
+            let sol = self.sol.as_mut();
+            let payload_type = if sol.is_some_and(|sol| sol.poll_packet(now, &mut self.payload)) {
+                PayloadType::Sol
+            } else {
+                if let Some(sol) = &mut self.sol {
+                    submit_sol_requests(sol, &mut self.requests);
+                }
+                if !self.requests.poll_transmit(now, &mut self.payload) {
+                    return;
+                }
+                PayloadType::Ipmi
+            };
+            channel.seal(payload_type, &self.payload, &mut self.generator, self.outbox.push());
+        }
+    }
+
+    fn poll_sol(&mut self, out: &mut Vec<u8>) -> Option<Output> {
+        let sol = self.sol.as_mut()?;
+        match sol.poll_received(out) {
+            Some(Received::Characters) => Some(Output::SolCharacters),
+            Some(Received::Event(event)) => Some(Output::Event(Event::Sol(event))),
+            None => {
+                if sol.is_ended() {
+                    self.forget_sol();
+                }
+                None
+            }
+        }
+    }
+
+    fn forget_sol(&mut self) {
+        let Some(sol) = self.sol.take() else { return };
+        self.counters.sol_retransmits += sol.sender.retransmits;
+        self.counters.sol_duplicates += sol.receiver.duplicates;
+        self.learned.duplicates = sol.sender.duplicates;
+        self.learned.acknowledges_empty = sol.sender.acknowledges_empty;
+        self.requests.cancel_sol(sol.number);
+    }
+
+    fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let waiting = |deadline| self.requests.next_deadline().into_iter().chain([deadline]).min();
+        let phase = match &self.phase {
+            Phase::Login(login) => return waiting(login.deadline()),
+            Phase::Login15(login) => return waiting(login.deadline()),
+            Phase::Closed => return None,
+            Phase::Closing { until, .. } => Some(*until),
+            // Without a time of loss there is no keepalive either.
+            _ => self.lost_at().map(|lost| lost.min(self.next_keepalive)),
+        };
+        let requests = self.requests.next_timeout(now);
+        let sol = self.sol.as_ref().and_then(|sol| sol.next_timeout(now));
+        requests.into_iter().chain(sol).chain(phase).min()
+    }
+}
+
+fn submit_sol_requests(sol: &mut Sol, requests: &mut Requests) {
+    while let Some((step, request, limit)) = sol.poll_request() {
+        let origin = Origin::Sol(sol.number, step);
+        match limit {
+            Some(limit) => requests.submit_within(origin, request, limit),
+            None => requests.submit(origin, request),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Requests in flight: numbering, sending again, matching answers, giving up.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::config::Timing;
+use super::failure::{Cause, Failure, Stage};
+use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
+use crate::wire::session_command::cmd;
+
+/// Whether a request may be sent again when no answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Repeat {
+    /// Decide by command: those that act (chassis control, resets, writes that add) are sent
+    /// again once, all others as often as [`Timing::request_transmissions`] says.
+    #[default]
+    ByCommand,
+    /// Always.
+    Idempotent,
+    /// Never.
+    Never,
+}
+
+/// A request to the managed system.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Given back with the answer.
+    pub token: u64,
+    /// Network function, even.
+    pub net_fn: u8,
+    /// Responder's LUN, 0 to 3.
+    pub lun: u8,
+    /// Command number.
+    pub cmd: u8,
+    /// Request data.
+    pub data: Vec<u8>,
+    /// When to give up; `None`: after the usual number of transmissions.
+    pub deadline: Option<Instant>,
+    /// Whether it may be sent again.
+    pub repeat: Repeat,
+}
+
+/// A response: completion code and what follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The completion code.
+    pub completion_code: CompletionCode,
+    /// Response data behind the completion code.
+    pub data: Vec<u8>,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The user of the session, with their token.
+    User(u64),
+    /// Set Session Privilege Level after the login.
+    Privilege,
+    /// The keepalive.
+    Keepalive,
+    /// A step of SOL activation number `.0`.
+    Sol(u32, super::sol::Step),
+    /// Deactivate Payload or Close Session while closing.
+    Close,
+}
+
+struct InFlight {
+    origin: Origin,
+    request: Request,
+    rq_seq: RqSeq,
+    transmissions: u32,
+    transmissions_max: u32,
+    first_sent: Instant,
+    wait: Duration,
+    wait_max: Duration,
+    /// When to send again or give up.
+    next: Instant,
+}
+
+struct Queued {
+    origin: Origin,
+    request: Request,
+    transmissions_max: u32,
+    wait: Duration,
+    wait_max: Duration,
+}
+
+/// All requests of one session.
+pub(super) struct Requests {
+    queue: VecDeque<Queued>,
+    in_flight: Vec<InFlight>,
+    window: usize,
+    rq_seq: RqSeq,
+    timing: RequestTiming,
+    /// How many requests were sent again.
+    pub retransmits: u32,
+}
+
+#[derive(Clone, Copy)]
+struct RequestTiming {
+    first: Duration,
+    max: Duration,
+    transmissions: u32,
+}
+
+/// Commands that act: executed twice they do harm (03 section 4 of the protocol notes).
+fn acts(net_fn_number: u8, command: u8) -> bool {
+    matches!(
+        (net_fn_number, command),
+        (net_fn::CHASSIS, 0x02)
+            | (net_fn::APP, 0x02 | 0x03 | 0x34 | 0x47)
+            | (net_fn::STORAGE, 0x12 | 0x44 | 0x46 | 0x47)
+            | (net_fn::FIRMWARE, _)
+    )
+}
+
+impl Requests {
+    /// With a window of one, until [`set_window`](Self::set_window).
+    pub fn new(first: RqSeq, timing: &Timing) -> Self {
+        Requests {
+            queue: VecDeque::new(),
+            in_flight: Vec::new(),
+            window: 1,
+            rq_seq: first,
+            timing: RequestTiming {
+                first: timing.request_first,
+                max: timing.request_max,
+                transmissions: timing.request_transmissions.max(1),
+            },
+            retransmits: 0,
+        }
+    }
+
+    /// How many requests may be in flight.
+    pub fn set_window(&mut self, window: usize) {
+        self.window = window.max(1);
+    }
+
+    /// Takes a request; it is sent when its turn comes.
+    pub fn submit(&mut self, origin: Origin, request: Request) {
+        let transmissions_max = match request.repeat {
+            Repeat::Never => 1,
+            Repeat::ByCommand if acts(request.net_fn, request.cmd) => 2,
+            _ => self.timing.transmissions,
+        };
+        let RequestTiming { first, max, .. } = self.timing;
+        let queued = Queued { origin, request, transmissions_max, wait: first, wait_max: max };
+        self.queue.push_back(queued);
+    }
+
+    /// Takes a request that is sent before all that wait.
+    pub fn submit_first(&mut self, origin: Origin, request: Request) {
+        self.submit(origin, request);
+        self.queue.rotate_right(1);
+    }
+
+    /// Takes a request that is sent before all others and again until the session is lost.
+    pub fn submit_keepalive(&mut self, request: Request, wait_max: Duration) {
+        let queued = Queued {
+            origin: Origin::Keepalive,
+            request,
+            transmissions_max: u32::MAX,
+            wait: self.timing.first,
+            wait_max,
+        };
+        self.queue.push_front(queued);
+    }
+
+    /// Takes a request that must be done with within `limit`.
+    pub fn submit_within(&mut self, origin: Origin, request: Request, limit: Duration) {
+        let queued =
+            Queued { origin, request, transmissions_max: 2, wait: limit / 2, wait_max: limit / 2 };
+        self.queue.push_back(queued);
+    }
+
+    /// Writes the LAN message of the next request that is due, if any.
+    pub fn poll_transmit(&mut self, now: Instant, message: &mut Vec<u8>) -> bool {
+        if let Some(due) = self
+            .in_flight
+            .iter_mut()
+            .find(|r| now >= r.next && r.transmissions < r.transmissions_max)
+        {
+            due.transmissions += 1;
+            due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
+            due.next = next_time(now, due.wait, due.request.deadline);
+            self.retransmits += 1;
+            encode(&due.request, due.rq_seq, message);
+            return true;
+        }
+        let has_room = self.in_flight.len() < self.window;
+        let keepalive = self.queue.front().is_some_and(|q| q.origin == Origin::Keepalive);
+        if !has_room && !keepalive {
+            return false;
+        }
+        let Some(queued) = self.queue.pop_front() else { return false };
+        self.rq_seq = self.rq_seq.next();
+        encode(&queued.request, self.rq_seq, message);
+        self.in_flight.push(InFlight {
+            origin: queued.origin,
+            rq_seq: self.rq_seq,
+            transmissions: 1,
+            transmissions_max: queued.transmissions_max,
+            first_sent: now,
+            wait: queued.wait,
+            wait_max: queued.wait_max,
+            next: next_time(now, queued.wait, queued.request.deadline),
+            request: queued.request,
+        });
+        true
+    }
+
+    /// Gives up one request whose time is over, if any.
+    pub fn poll_expired(&mut self, now: Instant) -> Option<(Origin, Failure)> {
+        let over = |deadline: Option<Instant>| deadline.is_some_and(|d| now >= d);
+        if let Some(at) = self.queue.iter().position(|q| over(q.request.deadline)) {
+            let queued = self.queue.remove(at)?;
+            return Some((queued.origin, Failure::new(Cause::TimedOut, Stage::Active)));
+        }
+        let expired = |r: &InFlight| {
+            over(r.request.deadline) || now >= r.next && r.transmissions >= r.transmissions_max
+        };
+        let at = self.in_flight.iter().position(expired)?;
+        let gone = self.in_flight.swap_remove(at);
+        Some((gone.origin, Failure::new(unanswered(&gone.request, Cause::TimedOut), Stage::Active)))
+    }
+
+    /// Finds the request a response answers; anything else is a late duplicate or foreign.
+    ///
+    /// Addresses are not compared: one BMC stack answers from and to 20h.
+    pub fn take_response(
+        &mut self,
+        now: Instant,
+        message: &Message<'_>,
+    ) -> Option<(Origin, Reply, Option<Duration>)> {
+        let (completion_code, data) = message.completion()?;
+        let at = self.in_flight.iter().position(|r| {
+            r.rq_seq == message.rq_seq
+                && r.request.net_fn | 1 == message.net_fn
+                && r.request.cmd == message.cmd
+                && names_same_group(&r.request, data)
+        })?;
+        let entry = self.in_flight.get(at)?;
+        // A BMC that still works on the first copy says so to the second one.
+        if completion_code == CompletionCode::DUPLICATED_REQUEST && entry.transmissions > 1 {
+            return None;
+        }
+        let answered = self.in_flight.swap_remove(at);
+        let rtt = (answered.transmissions == 1).then(|| now - answered.first_sent);
+        let reply = Reply { completion_code, data: data.to_vec() };
+        Some((answered.origin, reply, rtt))
+    }
+
+    /// Takes one request out of all, with the failure that fits: for the end of a session.
+    pub fn take_any(&mut self, cause: Cause) -> Option<(Origin, Failure)> {
+        if let Some(gone) = self.in_flight.pop() {
+            let cause = unanswered(&gone.request, cause);
+            return Some((gone.origin, Failure::new(cause, Stage::Active)));
+        }
+        let queued = self.queue.pop_front()?;
+        Some((queued.origin, Failure::new(cause, Stage::Active)))
+    }
+
+    /// Forgets one user's request, in flight or not. A late answer matches nothing.
+    pub fn cancel(&mut self, token: u64) {
+        self.queue.retain(|q| q.origin != Origin::User(token));
+        self.in_flight.retain(|r| r.origin != Origin::User(token));
+    }
+
+    /// Forgets the requests of a SOL activation.
+    pub fn cancel_sol(&mut self, activation: u32) {
+        let other = |origin| !matches!(origin, Origin::Sol(number, _) if number == activation);
+        self.queue.retain(|q| other(q.origin));
+        self.in_flight.retain(|r| other(r.origin));
+    }
+
+    /// Whether a request of this origin waits or is in flight.
+    pub fn has(&self, origin: Origin) -> bool {
+        self.in_flight.iter().any(|r| r.origin == origin)
+            || self.queue.iter().any(|q| q.origin == origin)
+    }
+
+    /// How many wait or are in flight.
+    pub fn len(&self) -> usize {
+        self.queue.len() + self.in_flight.len()
+    }
+
+    /// The first deadline among the requests that wait.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.queue.iter().filter_map(|q| q.request.deadline).min()
+    }
+
+    /// When something is due; `now` when something can be sent.
+    pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let keepalive = self.queue.front().is_some_and(|q| q.origin == Origin::Keepalive);
+        if keepalive || !self.queue.is_empty() && self.in_flight.len() < self.window {
+            return Some(now);
+        }
+        let in_flight = self.in_flight.iter().map(|r| r.next);
+        in_flight.chain(self.next_deadline()).min()
+    }
+}
+
+fn unanswered(request: &Request, cause: Cause) -> Cause {
+    if acts(request.net_fn, request.cmd) { Cause::OutcomeUnknown } else { cause }
+}
+
+fn next_time(now: Instant, wait: Duration, deadline: Option<Instant>) -> Instant {
+    let next = now + wait;
+    deadline.map_or(next, |deadline| next.min(deadline.max(now)))
+}
+
+fn encode(request: &Request, rq_seq: RqSeq, out: &mut Vec<u8>) {
+    Message::request(request.net_fn, request.lun, rq_seq, request.cmd, &request.data).encode(out);
+}
+
+/// Group and OEM requests name an organisation; a response that names another is not theirs.
+/// Error responses may leave it out.
+fn names_same_group(request: &Request, response: &[u8]) -> bool {
+    let len = match request.net_fn {
+        net_fn::GROUP_EXTENSION => 1,
+        net_fn::OEM_GROUP => 3,
+        _ => 0,
+    };
+    match (request.data.get(..len), response.get(..len)) {
+        (Some(asked), Some(answered)) => asked == answered,
+        _ => true,
+    }
+}
+
+/// The request of Get Device ID, the keepalive every BMC answers.
+pub(super) fn get_device_id() -> Request {
+    internal(net_fn::APP, cmd::GET_DEVICE_ID, Vec::new())
+}
+
+/// A request the session makes for itself.
+pub(super) fn internal(net_fn_number: u8, command: u8, data: Vec<u8>) -> Request {
+    Request {
+        token: 0,
+        net_fn: net_fn_number,
+        lun: 0,
+        cmd: command,
+        data,
+        deadline: None,
+        repeat: Repeat::Idempotent,
+    }
+}

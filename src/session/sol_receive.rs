@@ -1,0 +1,249 @@
+//! Characters from the managed system (§15.11): each once, in order, acknowledged at once.
+//!
+//! Nothing is ever refused: the reader's side has room for everything or drops its own oldest
+//! bytes, and a NACK makes one common BMC stack repeat itself without pause.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::sol::SolEvent;
+use crate::wire::sol::{Packet, SolSequence, status};
+
+/// Packets this far behind the last one can be late repeats.
+const LATE_MAX: u8 = 7;
+/// So many jumps of the sequence within [`GAP_TIME`] need another activation.
+const GAPS_MAX: usize = 16;
+const GAP_TIME: Duration = Duration::from_secs(10);
+/// Copies of an acknowledge when the one before was lost, at most.
+const ACK_COPIES_MAX: u8 = 4;
+
+/// A packet that was taken: enough to tell its repeat from another one of the same number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Taken {
+    len: usize,
+    hash: u64,
+}
+
+impl Taken {
+    fn of(characters: &[u8]) -> Self {
+        // FNV-1a: quick for short input, and nobody gains from a collision with themselves.
+        let hash = characters.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        Taken { len: characters.len(), hash }
+    }
+
+    /// Whether `characters` are this packet again, maybe with more behind.
+    fn is_start_of(&self, characters: &[u8]) -> bool {
+        characters.get(..self.len).is_some_and(|start| Taken::of(start) == *self)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Acknowledge {
+    sequence: SolSequence,
+    count: u8,
+    copies: u8,
+}
+
+/// The receiving half of one SOL activation.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    last: SolSequence,
+    /// By sequence number; entry 0 is not used.
+    taken: [Option<Taken>; 16],
+    repeats: u8,
+    acknowledges: VecDeque<Acknowledge>,
+    gaps: VecDeque<Instant>,
+    resync_due: bool,
+    unavailable: bool,
+    breaks_reported_at: SolSequence,
+    /// What was taken and not yet handed on, and the events between.
+    characters: Vec<u8>,
+    handed_on: usize,
+    marks: VecDeque<(usize, SolEvent)>,
+    /// Packets whose characters had been taken before.
+    pub duplicates: u32,
+}
+
+impl Receiver {
+    pub fn new() -> Self {
+        Receiver {
+            last: SolSequence::NONE,
+            taken: [None; 16],
+            repeats: 0,
+            acknowledges: VecDeque::new(),
+            gaps: VecDeque::new(),
+            resync_due: false,
+            unavailable: false,
+            breaks_reported_at: SolSequence::NONE,
+            characters: Vec::new(),
+            handed_on: 0,
+            marks: VecDeque::new(),
+            duplicates: 0,
+        }
+    }
+
+    /// SOL was activated again. What was taken and not handed on is kept.
+    pub fn activated(&mut self) {
+        self.last = SolSequence::NONE;
+        self.taken = [None; 16];
+        self.repeats = 0;
+        self.acknowledges.clear();
+        self.gaps.clear();
+        self.resync_due = false;
+        self.breaks_reported_at = SolSequence::NONE;
+    }
+
+    /// Whether the sequence jumps so much that SOL should be activated again. Resets itself.
+    pub fn take_resync(&mut self) -> bool {
+        std::mem::take(&mut self.resync_due)
+    }
+
+    /// Puts an event behind the characters taken so far.
+    pub fn mark(&mut self, event: SolEvent) {
+        self.marks.push_back((self.characters.len(), event));
+    }
+
+    /// Takes a packet: its status bits, then its characters.
+    pub fn on_packet(&mut self, now: Instant, packet: &Packet<'_>) {
+        let status_byte = packet.operation_status;
+        let unavailable = status_byte & status::CHARACTER_TRANSFER_UNAVAILABLE != 0;
+        if unavailable != self.unavailable {
+            self.unavailable = unavailable;
+            self.mark(SolEvent::Unavailable(unavailable));
+        }
+        let sequence = packet.sequence;
+        if sequence.is_none() {
+            // Only an acknowledge. Characters in it would break the protocol: nobody could
+            // acknowledge them.
+            self.on_status_alone(status_byte);
+            return;
+        }
+        let at = usize::from(sequence.number());
+        let known = self.taken[at];
+        let new_from = if sequence == self.last {
+            self.repeated(known)
+        } else if self.last.is_none() || sequence == self.last.next() {
+            0
+        } else if is_late(sequence, self.last, known, packet.characters) {
+            self.duplicates += 1;
+            self.acknowledge(sequence, packet.characters.len(), 1);
+            return;
+        } else {
+            self.on_gap(now);
+            0
+        };
+        if sequence != self.last {
+            self.repeats = 0;
+            self.last = sequence;
+            self.breaks_reported_at = SolSequence::NONE;
+        }
+        let copies = (1 + self.repeats).min(ACK_COPIES_MAX);
+        self.acknowledge(sequence, packet.characters.len(), copies);
+        if status_byte & status::TRANSMIT_OVERRUN != 0 && new_from == 0 {
+            self.mark(SolEvent::Overrun);
+        }
+        self.characters.extend(packet.characters.get(new_from..).unwrap_or_default());
+        self.taken[at] = Some(longer(known.filter(|_| new_from > 0), packet.characters));
+        if status_byte & status::BREAK_DETECTED != 0 && self.breaks_reported_at != sequence {
+            self.breaks_reported_at = sequence;
+            self.mark(SolEvent::BreakDetected);
+        }
+    }
+
+    /// The last packet again: only what is behind its known characters is new.
+    fn repeated(&mut self, known: Option<Taken>) -> usize {
+        self.repeats = self.repeats.saturating_add(1);
+        self.duplicates += 1;
+        known.map_or(0, |known| known.len)
+    }
+
+    fn on_status_alone(&mut self, status_byte: u8) {
+        if status_byte & status::TRANSMIT_OVERRUN != 0 {
+            self.mark(SolEvent::Overrun);
+        }
+        if status_byte & status::BREAK_DETECTED != 0 {
+            self.mark(SolEvent::BreakDetected);
+        }
+    }
+
+    fn on_gap(&mut self, now: Instant) {
+        self.mark(SolEvent::Gap);
+        self.gaps.push_back(now);
+        while self.gaps.front().is_some_and(|first| now > *first + GAP_TIME) {
+            self.gaps.pop_front();
+        }
+        if self.gaps.len() >= GAPS_MAX {
+            self.gaps.clear();
+            self.resync_due = true;
+        }
+    }
+
+    fn acknowledge(&mut self, sequence: SolSequence, len: usize, copies: u8) {
+        // One BMC stack sends 256 characters, which the count cannot say; it takes the low
+        // byte for "all".
+        let acknowledge = Acknowledge { sequence, count: len as u8, copies };
+        self.acknowledges.push_back(acknowledge);
+    }
+
+    /// Writes the next acknowledge, if one is owed.
+    pub fn poll_acknowledge(&mut self, payload: &mut Vec<u8>) -> bool {
+        let Some(next) = self.acknowledges.front_mut() else { return false };
+        Packet {
+            sequence: SolSequence::NONE,
+            ack_sequence: next.sequence,
+            accepted_character_count: next.count,
+            operation_status: 0,
+            characters: &[],
+        }
+        .encode(payload);
+        next.copies -= 1;
+        if next.copies == 0 {
+            self.acknowledges.pop_front();
+        }
+        true
+    }
+
+    /// Hands on the next characters or event, in stream order.
+    pub fn poll(&mut self, out: &mut Vec<u8>) -> Option<Received> {
+        let until = self.marks.front().map_or(self.characters.len(), |(at, _)| *at);
+        if self.handed_on < until {
+            out.extend_from_slice(&self.characters[self.handed_on..until]);
+            self.handed_on = until;
+            return Some(Received::Characters);
+        }
+        let event = self.marks.pop_front().map(|(_, event)| Received::Event(event));
+        if event.is_none() {
+            self.characters.clear();
+            self.handed_on = 0;
+        }
+        event
+    }
+}
+
+/// What [`Receiver::poll`] handed on.
+#[derive(Debug)]
+pub(super) enum Received {
+    Characters,
+    Event(SolEvent),
+}
+
+/// Whether a packet behind the last one is a repeat that took its time. Some BMCs jump back
+/// after a host reset: then the characters differ.
+fn is_late(
+    sequence: SolSequence,
+    last: SolSequence,
+    known: Option<Taken>,
+    characters: &[u8],
+) -> bool {
+    let behind = sequence.behind(last);
+    (1..=LATE_MAX).contains(&behind) && known.is_some_and(|known| known.is_start_of(characters))
+}
+
+fn longer(known: Option<Taken>, characters: &[u8]) -> Taken {
+    match known {
+        Some(known) if known.len >= characters.len() => known,
+        _ => Taken::of(characters),
+    }
+}

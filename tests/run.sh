@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs every check of this repository and stops at the first that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH=$PATH:/usr/sbin:/sbin
+export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
+
+step() {
+    echo "== $*"
+    "$@"
+}
+
+# rustfmt and clippy are components a toolchain may lack; the tests are what must run.
+step_if_installed() {
+    if "$1" "$2" --version >/dev/null 2>&1; then step "$@"; else echo "== no $1 $2: skipped"; fi
+}
+
+step tests/setup.sh
+step_if_installed cargo fmt --check
+step_if_installed cargo clippy --locked --all-targets -- -D warnings
+step cargo test --release --locked
+echo "== all passed"
