@@ -74,7 +74,9 @@ pub enum Serial {
     /// A boot log, then a login.
     Boot,
     /// A shell command on a terminal of its own, started when SOL is activated and it does not
-    /// run. A break does nothing to it. Needs the `setsid` program of util-linux or BusyBox.
+    /// run. A break does nothing to it; switching the host off, resetting it and the end of the
+    /// simulator kill everything in its terminal's session. Needs the `setsid` program of
+    /// util-linux or BusyBox.
     Command(String),
     /// Nothing: only [`Simulator::with`] prints and reads.
     None,
