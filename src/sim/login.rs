@@ -79,7 +79,8 @@ impl ManagedSystem {
         let algorithms = self.choose_suite(request.algorithms)?;
         let privilege = match asked {
             _ if self.options.quirks.opensesspriv => 0,
-            0 if !matches!(profile, Profile::IpmiSim | Profile::Pyghmi) => ADMINISTRATOR,
+            _ if profile == Profile::Pyghmi => ADMINISTRATOR,
+            0 if profile != Profile::IpmiSim => ADMINISTRATOR,
             asked => asked,
         };
         Ok((algorithms, privilege))
@@ -220,8 +221,8 @@ impl ManagedSystem {
         let hides_users = profile == Profile::GoIpmi;
         match self.find_user(message.user_name, limit) {
             Ok(user) if self.user_limit(user) >= level => Ok(Some(user)),
-            // These two find out at Set Session Privilege Level.
-            Ok(user) if matches!(profile, Profile::OpenBmc | Profile::IpmiSim) => Ok(Some(user)),
+            // The others find out at Set Session Privilege Level, or never.
+            Ok(user) if profile != Profile::Spec && profile != Profile::GoIpmi => Ok(Some(user)),
             Ok(_) => Err(StatusCode::UNAUTHORIZED_ROLE),
             Err(_) if hides_users => Ok(None),
             Err(status) => Err(status),
@@ -368,7 +369,11 @@ impl ManagedSystem {
         let asked = login.exchange.role & 0x0f;
         let session = self.sessions.get_mut(index)?;
         session.user = user;
-        session.maximum_privilege = limit.min(asked);
+        // pyghmi knows no limit but the one asked for.
+        session.maximum_privilege = match self.options.profile {
+            Profile::Pyghmi => asked,
+            _ => limit.min(asked),
+        };
         session.privilege = match self.options.profile {
             Profile::GoIpmi => session.maximum_privilege,
             _ => session.maximum_privilege.min(PrivilegeLevel::User as u8),

@@ -1,4 +1,8 @@
-//! A BMC that needs no hardware.
+//! A BMC that needs no hardware: the managed system, and ways to reach it.
+//!
+//! A [`ManagedSystem`] is a BMC as a value: bytes and time in, bytes out. Tests of protocol code
+//! join it to their own end by a [`net::Network`], under virtual time. A [`Simulator`] puts one,
+//! or thousands, on the loopback device for whatever speaks IPMI over UDP.
 
 pub mod bmc;
 mod chassis;
@@ -9,10 +13,14 @@ mod login15;
 pub mod net;
 pub mod options;
 pub mod profile;
+mod program;
+mod rack;
 pub mod serial;
 mod session;
+pub mod simulator;
 mod sol;
 mod sol_openbmc;
+mod udp;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +30,9 @@ pub use counters::Counters;
 pub use options::{BmcOptions, Misbehaviour, SolSizes, User};
 pub use profile::{Profile, UnknownProfile};
 pub use serial::{Boot, Echo, Flood, SerialEvent, SerialModel, Shell};
+pub use simulator::{
+    SIMULATED_BMC_MAX, Serial, Simulator, SimulatorCounters, SimulatorOptions, UnknownSerial,
+};
 
 /// The ID [`ManagedSystem::sol_owner`] gives.
 pub use crate::wire::SessionId;

@@ -43,6 +43,12 @@ impl Default for Faults {
 }
 
 impl Faults {
+    /// Whether nothing ever happens to a datagram, not even a delay.
+    pub fn is_perfect(&self) -> bool {
+        let unlikely = [self.loss, self.duplicate, self.reorder, self.corrupt];
+        unlikely == [0.0; 4] && self.delay.start.is_zero() && self.delay.end.is_zero()
+    }
+
     /// The name and value of the first probability that is not in `0.0..=1.0`.
     pub fn invalid(&self) -> Option<(&'static str, f64)> {
         let all = [
@@ -168,6 +174,14 @@ impl Network {
     /// When the next datagram arrives; `None` when none is on its way.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.in_flight.peek().map(|next| next.at)
+    }
+
+    /// Whether a datagram sent now arrives now, as it is, before all others.
+    pub fn is_transparent(&self) -> bool {
+        self.faults.is_perfect()
+            && self.faults_to.is_empty()
+            && self.cut_off.is_empty()
+            && self.in_flight.is_empty()
     }
 
     /// What happened so far.

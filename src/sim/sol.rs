@@ -65,6 +65,8 @@ pub(super) struct Sol {
     pub encrypt: bool,
     /// Activated in a way that keeps the host silent (quirk `intel20`).
     pub mute: bool,
+    /// Whether DCD and DSR are asserted.
+    pub dtr: bool,
     /// Host output not yet acknowledged.
     pub buffer: VecDeque<u8>,
     /// The number of the last packet sent.
@@ -100,6 +102,7 @@ impl Sol {
             owner_user: 0,
             encrypt: true,
             mute: false,
+            dtr: false,
             buffer: VecDeque::new(),
             sequence_out: SolSequence::NONE,
             sent: None,
@@ -145,10 +148,12 @@ impl ManagedSystem {
             return bytes.len();
         }
         let taken = bytes.len().min(self.serial_output_space());
-        self.sol.buffer.extend(bytes.iter().take(taken));
-        if taken > 0 && self.sol.accumulate_due.is_none() {
+        let running = self.sol.accumulate_due.is_some_and(|due| due > self.clock);
+        let first = self.sol.buffer.is_empty() || self.sol.accumulate_due.is_none();
+        if taken > 0 && first && !running {
             self.sol.accumulate_due = Some(self.clock + self.sol.config.accumulate());
         }
+        self.sol.buffer.extend(bytes.iter().take(taken));
         self.sol_pump();
         taken
     }
@@ -206,7 +211,8 @@ impl ManagedSystem {
         self.sol.retries_left = self.sol.config.retry_count;
         self.drop_serial_backlog();
         self.push_event(SerialEvent::Activated);
-        self.push_event(SerialEvent::Dtr(auxiliary & 0x02 == 0));
+        // With the start-up handshake they wait for the console's first packet.
+        self.set_dtr(auxiliary & 0x02 == 0);
     }
 
     /// Ends SOL and tells its owner. `by` is the session that asked, `None` when the owner's
@@ -229,8 +235,8 @@ impl ManagedSystem {
                 self.send_sol_answer(status::SOL_DEACTIVATING);
             }
         }
+        self.set_dtr(false);
         self.sol.clear(self.options.profile == Profile::IpmiSim);
-        self.push_event(SerialEvent::Dtr(false));
         self.push_event(SerialEvent::Deactivated);
     }
 
@@ -282,16 +288,15 @@ impl ManagedSystem {
         };
         let profile = self.options.profile;
         let mut accepted = usize::from(packet.accepted_character_count).min(sent);
-        if profile == Profile::Pyghmi {
-            if nack {
-                return;
-            }
+        // pyghmi looks at the count of a NACK only, and sends the rest of that at once.
+        let pyghmi = profile == Profile::Pyghmi;
+        if pyghmi && !nack {
             accepted = sent;
         }
         self.sol.buffer.drain(..accepted.min(self.sol.buffer.len()));
         self.sol.sent = None;
         self.sol.retry_due = None;
-        self.sol.suspended = nack;
+        self.sol.suspended = nack && !pyghmi;
         // What is left of it, or came since, has waited long enough.
         self.sol.accumulate_due = (!self.sol.buffer.is_empty()).then_some(self.clock);
         if profile != Profile::IpmiSim || self.sol.buffer.is_empty() {
@@ -299,7 +304,15 @@ impl ManagedSystem {
         }
     }
 
+    fn set_dtr(&mut self, asserted: bool) {
+        if self.sol.dtr != asserted {
+            self.sol.dtr = asserted;
+            self.push_event(SerialEvent::Dtr(asserted));
+        }
+    }
+
     fn on_sol_operation(&mut self, packet: &Packet<'_>) {
+        self.set_dtr(packet.operation_status & operation::DEASSERT_DCD_DSR == 0);
         if packet.operation_status & operation::FLUSH_OUTBOUND != 0 {
             self.sol.buffer.clear();
             self.sol.sent = None;
@@ -356,16 +369,17 @@ impl ManagedSystem {
                 _ => (characters.len(), 0),
             };
         }
-        let mut room = self.host_room();
-        if profile == Profile::IpmiSim {
-            room = room.min(IPMI_SIM_INPUT_LEN);
-        }
-        let accepted = characters.len().min(room);
+        let granted = match (profile, self.sol_sizes().0) {
+            (Profile::IpmiSim, _) => IPMI_SIM_INPUT_LEN,
+            (Profile::Spec, size @ 5..=259) => usize::from(size) - HEADER_LEN,
+            _ => usize::MAX,
+        };
+        let room = self.host_room();
+        let accepted = characters.len().min(room).min(granted);
         self.host_takes(characters.get(..accepted).unwrap_or_default());
-        if accepted == characters.len() {
-            return (accepted, 0);
-        }
-        (accepted, status::NACK)
+        // What was more than granted is not taken, but may follow at once.
+        let refused = accepted < characters.len() && (profile != Profile::Spec || accepted == room);
+        (accepted, if refused { status::NACK } else { 0 })
     }
 
     /// How much the host can receive now.

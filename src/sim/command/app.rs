@@ -53,24 +53,14 @@ impl ManagedSystem {
         Ok(())
     }
 
+    /// Get Device ID (§20.1): device 20h revision 1, firmware 1.00, IPMI 2.0, with chassis, FRU,
+    /// SEL and SDR; manufacturer and product mean nothing.
     fn device_id(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[
-            0x20, // device ID
-            0x01, // device revision 1
-            0x01,
-            0x00, // firmware 1.00
-            0x02, // IPMI 2.0
-            0x8e, // chassis, FRU, SEL, SDR
-            0,
-            0,
-            0, // manufacturer: unspecified
-            self.options.profile as u8,
-            0, // product
-            0,
-            0,
-            0,
-            0, // auxiliary firmware revision
-        ]);
+        out.extend_from_slice(&[0x20, 0x01, 0x01, 0x00, 0x02, 0x8e]);
+        out.extend_from_slice(&[0, 0, 0, self.options.profile as u8, 0]);
+        // pyghmi has four bytes for the manufacturer and four for the product instead.
+        let rest_len = if self.options.profile == Profile::Pyghmi { 3 } else { 4 };
+        out.resize(out.len() + rest_len, 0);
     }
 
     /// The answer goes out, then the BMC restarts at its next chance.
@@ -151,10 +141,12 @@ impl ManagedSystem {
         let level = level & 0x0f;
         let index = caller.session.ok_or(CompletionCode::INSUFFICIENT_PRIVILEGE)?;
         let limit = self.sessions.get(index).map_or(0, |session| self.user_limit(session.user));
+        let pyghmi = self.options.profile == Profile::Pyghmi;
         let session = self.sessions.get_mut(index).ok_or(CompletionCode::INSUFFICIENT_PRIVILEGE)?;
         if level == 1 || level > PrivilegeLevel::Oem as u8 {
             return Err(CompletionCode::INVALID_DATA_FIELD.into());
         }
+        let limit = if pyghmi { level } else { limit };
         if level > limit.min(session.maximum_privilege) {
             return Err(EXCEEDS_LIMIT);
         }

@@ -150,6 +150,9 @@ impl ManagedSystem {
         {
             return Err(Refusal::Silence);
         }
+        if self.options.profile == Profile::Pyghmi && !pyghmi_knows(function, command) {
+            return Err(CompletionCode::INVALID_COMMAND.into());
+        }
         match function {
             net_fn::APP => self.app_command(caller, command, request.data, out),
             net_fn::CHASSIS => self.chassis_command(command, request.data, out),
@@ -235,6 +238,17 @@ impl ManagedSystem {
             }
             None => std::time::Duration::ZERO,
         }
+    }
+}
+
+/// The few commands of pyghmi's server.
+fn pyghmi_knows(function: u8, command: u8) -> bool {
+    match function {
+        net_fn::APP => {
+            matches!(command, 0x01 | 0x02 | 0x37 | 0x38 | 0x3b | 0x3c | 0x48 | 0x49 | 0x54)
+        }
+        net_fn::CHASSIS => matches!(command, 0x01 | 0x02 | 0x08 | 0x09),
+        _ => false,
     }
 }
 

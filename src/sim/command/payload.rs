@@ -33,13 +33,8 @@ impl ManagedSystem {
     ) -> Answer {
         let profile = self.options.profile;
         let unknown = match command {
-            cmd::GET_PAYLOAD_ACTIVATION_STATUS | cmd::GET_PAYLOAD_INSTANCE_INFO => {
-                profile == Profile::Pyghmi
-            }
-            cmd::GET_CHANNEL_PAYLOAD_SUPPORT => {
-                profile == Profile::Pyghmi || self.options.quirks.sun20
-            }
-            0x4f => matches!(profile, Profile::Pyghmi | Profile::IpmiSim),
+            cmd::GET_CHANNEL_PAYLOAD_SUPPORT => self.options.quirks.sun20,
+            0x4f => profile == Profile::IpmiSim,
             _ => false,
         };
         if unknown {

@@ -26,9 +26,7 @@ impl ManagedSystem {
         match command {
             0x02 => self.read_parameter(data, out, Self::lan_parameter),
             0x21 => self.set_sol_parameter(data),
-            0x22 if self.options.profile != Profile::Pyghmi => {
-                self.read_parameter(data, out, Self::sol_parameter)
-            }
+            0x22 => self.read_parameter(data, out, Self::sol_parameter),
             _ => Err(CompletionCode::INVALID_COMMAND.into()),
         }
     }
@@ -123,9 +121,6 @@ impl ManagedSystem {
         };
         if !matches!(channel & 0x0f, PRESENT_CHANNEL | LAN_CHANNEL) {
             return Err(CompletionCode::INVALID_DATA_FIELD.into());
-        }
-        if self.options.profile == Profile::Pyghmi {
-            return Err(CompletionCode::INVALID_COMMAND.into());
         }
         if !self.has_sol_parameter(parameter) {
             return Err(PARAMETER_NOT_SUPPORTED);

@@ -42,7 +42,6 @@ pub enum Received {
 pub struct Console {
     pub bmc: ManagedSystem,
     pub now: Instant,
-    pub start: Instant,
     pub address: SocketAddr,
     pub suite: Algorithms,
     pub exchange: Option<Exchange>,
@@ -74,7 +73,6 @@ impl Console {
         Console {
             bmc: ManagedSystem::new(options, [7; 32], start),
             now: start,
-            start,
             address: SocketAddr::from(([127, 0, 0, 1], 40000)),
             suite: CipherSuiteId(suite).algorithms().unwrap(),
             exchange: None,
