@@ -26,7 +26,7 @@ fn random_requests_are_survived() {
             if net_fn % 14 == 6 && matches!(cmd, 0x02 | 0x3c) {
                 continue;
             }
-            let net_fn = net_fn % 14 & !1;
+            let net_fn = (net_fn % 14) & !1;
             let mut message = Vec::new();
             Message::request(net_fn, 0, RqSeq::new(rq_seq), cmd % 0x60, &data).encode(&mut message);
             console.send(PayloadType::Ipmi, &message);
