@@ -107,6 +107,8 @@ impl Window {
         let behind = self.highest.since(number);
         match rule {
             InboundWindow::None => true,
+            // 0 stands outside every session.
+            _ if number == SessionSequence(0) => false,
             InboundWindow::Repeats => {
                 let inside = ahead <= ahead_max || behind <= ahead_max + 1;
                 if inside {

@@ -332,19 +332,25 @@ impl Console {
         }
     }
 
-    /// Sends a request; `None` when nothing answers within 100 ms.
+    /// Sends a request; `None` when nothing answers within 10 ms.
     pub fn try_command(&mut self, net_fn: u8, cmd: u8, data: &[u8]) -> Option<(u8, Vec<u8>)> {
         self.rq_seq = (self.rq_seq + 1) & 0x3f;
         let mut message = Vec::new();
         Message::request(net_fn, 0, RqSeq::new(self.rq_seq), cmd, data).encode(&mut message);
         self.send(PayloadType::Ipmi, &message);
-        let is_answer = |received: &Received| matches!(received, Received::Message(n, c, _) if (*n, *c) == (net_fn | 1, cmd));
+        let answer = (net_fn | 1, cmd);
+        let is_answer = |received: &Received| match received {
+            Received::Message(net_fn, cmd, _) => (*net_fn, *cmd) == answer,
+            _ => false,
+        };
         if !self.inbox.iter().any(is_answer) {
             self.sleep(10);
         }
         let index = self.inbox.iter().position(is_answer)?;
-        let Received::Message(_, _, data) = self.inbox.remove(index) else { unreachable!() };
-        Some((data[0], data[1..].to_vec()))
+        match self.inbox.remove(index) {
+            Received::Message(_, _, data) => Some((data[0], data[1..].to_vec())),
+            _ => None,
+        }
     }
 
     pub fn command(&mut self, net_fn: u8, cmd: u8, data: &[u8]) -> (u8, Vec<u8>) {

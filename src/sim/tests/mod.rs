@@ -2,6 +2,7 @@
 
 mod console;
 mod go_ipmi;
+mod hostile;
 mod ipmi_sim;
 mod login;
 mod openbmc;

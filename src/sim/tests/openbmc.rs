@@ -203,7 +203,7 @@ fn sol_outlives_its_session() {
 }
 
 #[test]
-fn client_numbers_must_count_from_1() {
+fn console_numbers_must_count_from_1() {
     let mut console = Console::with_sol(PROFILE);
     console.sol(2, 0, 0, 0, b"no");
     console.sol(1, 0, 0, 0, b"yes");

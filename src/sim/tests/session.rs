@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::Console;
 use super::console::{APP, Received};
+use crate::crypto::suite::Outgoing;
 use crate::sim::{Profile, SerialEvent};
 use crate::wire::payload::PayloadType;
 use crate::wire::rmcpplus;
+use crate::wire::{SessionId, SessionSequence};
 
 const CHASSIS: u8 = 0x00;
 const TRANSPORT: u8 = 0x0c;
@@ -81,6 +83,23 @@ fn numbers_outside_the_window_are_dropped() {
     console.sequence -= 1;
     assert!(console.try_command(APP, 0x01, &[]).is_none(), "the same once more");
     assert_eq!(console.bmc.counters().out_of_window, 3);
+}
+
+#[test]
+fn number_0_is_no_session_number() {
+    let mut console = Console::logged_in(Profile::Spec, 3);
+    let cipher = console.cipher.take().unwrap();
+    let packet = Outgoing {
+        payload_type: PayloadType::Ipmi,
+        session_id: SessionId(console.managed_id),
+        session_sequence_number: SessionSequence(0),
+        payload: &[0x20, 0x18, 0xc8, 0x81, 4, 1, 0x7a],
+        iv: [1; 16],
+    };
+    let mut datagram = Vec::new();
+    cipher.seal(&packet, &mut datagram);
+    assert!(console.raw(&datagram).is_empty());
+    assert_eq!(console.bmc.counters().out_of_window, 1);
 }
 
 #[test]
