@@ -15,7 +15,7 @@ use crate::wire::session_command::{
     ActivatedPayload, PAYLOAD_SOL, activate_payload_request, cmd, deactivate_payload_request,
     payload_instance_owner, sol_auxiliary,
 };
-use crate::wire::sol::{CHARACTERS_MAX, HEADER_LEN, Packet, status};
+use crate::wire::sol::{CHARACTERS_MAX, HEADER_LEN, Packet, SolSequence, status};
 use crate::wire::{PrivilegeLevel, SessionId};
 
 /// Characters per packet to a BMC whose size makes no sense.
@@ -26,6 +26,9 @@ const EARLY_MAX: usize = 4;
 const ROUNDS_MAX: u32 = 3;
 /// Tries of an Activate Payload that is answered "node busy".
 const BUSY_MAX: u32 = 10;
+/// Empty packets sent to see whether SOL is ours, and the time between them.
+const TRIES_MAX: u32 = 8;
+const TRY_PAUSE: Duration = Duration::from_millis(300);
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// Get Session Info (§22.20), asked whether the owner of SOL still exists.
 const GET_SESSION_INFO: u8 = 0x3d;
@@ -165,6 +168,11 @@ enum State {
     Activating,
     /// Activate Payload follows at this time.
     Pausing(Instant),
+    /// An empty packet is sent at this time, to see whether SOL is ours already.
+    Trying {
+        next: Instant,
+        tries: u32,
+    },
     Active,
     /// The BMC set the deactivating bit; only the reason is still asked for.
     Stopped,
@@ -195,8 +203,6 @@ pub(super) struct Sol {
     auxiliary: u8,
     switched_encryption: bool,
     raised_privilege: bool,
-    /// The Activate Payload that was refused had been sent more than once.
-    activate_repeated: bool,
     rounds: u32,
     busy: u32,
     early: Vec<Vec<u8>>,
@@ -237,7 +243,6 @@ impl Sol {
             auxiliary,
             switched_encryption: false,
             raised_privilege: false,
-            activate_repeated: false,
             rounds: 0,
             busy: 0,
             early: Vec::new(),
@@ -395,10 +400,7 @@ impl Sol {
                 Ok(activated) => self.on_activated(now, Some(&activated)),
                 Err(_) => self.on_activated(now, None),
             },
-            0x80 => {
-                self.activate_repeated = reply.rtt.is_none();
-                self.ask_owner(Step::OwnerInTheWay);
-            }
+            0x80 => self.ask_owner(Step::OwnerInTheWay),
             0x81 => self.fail(Cause::SolDisabled, reply.completion_code),
             0x82 => self.fail(Cause::SolInUse, reply.completion_code),
             0x83 if encrypted && self.config.allow_clear && !self.switched_encryption => {
@@ -441,8 +443,7 @@ impl Sol {
     ) {
         let owner = owner_of(&reply);
         // Our Activate Payload was taken and its answer lost: the second one was refused.
-        let untold = owner.is_none() && self.activate_repeated;
-        if owner == Some(session.session_id) || untold {
+        if owner == Some(session.session_id) {
             return self.on_activated(now, None);
         }
         session.learned.no_instance_info |= owner.is_none() && reply.is_ok();
@@ -459,8 +460,10 @@ impl Sol {
                 data.extend_from_slice(&owner.0.to_le_bytes());
                 self.want(Step::OwnerSession, GET_SESSION_INFO, data, None);
             }
-            (TakeOver::Never, _) | (TakeOver::Stale, None) => {
-                self.fail(Cause::SolInUse, CompletionCode(0x80));
+            (TakeOver::Never, Some(_)) => self.fail(Cause::SolInUse, CompletionCode(0x80)),
+            // It does not tell. Were SOL ours, an empty packet would be acknowledged.
+            (TakeOver::Never | TakeOver::Stale, None) => {
+                self.state = State::Trying { next: now, tries: 0 };
             }
         }
     }
@@ -513,6 +516,7 @@ impl Sol {
     pub fn on_payload(&mut self, now: Instant, payload: &[u8]) {
         match self.state {
             State::Active => {}
+            State::Trying { .. } => self.on_activated(now, None),
             State::Activating | State::Pausing(_) => {
                 // Not of a session that is being taken away from somebody.
                 if self.rounds == 0 && !self.was_active && self.early.len() < EARLY_MAX {
@@ -607,12 +611,15 @@ impl Sol {
     /// Writes the next SOL payload that is due, if any: acknowledges first.
     pub fn poll_packet(&mut self, now: Instant, payload: &mut Vec<u8>) -> bool {
         match self.state {
-            State::Pausing(until) if now >= until => self.activate(),
+            State::Pausing(until) if now >= until => {
+                self.activate();
+                return false;
+            }
+            State::Trying { next, tries } if now >= next => {
+                return self.poll_try(now, tries, payload);
+            }
             State::Active => {}
             _ => return false,
-        }
-        if self.state != State::Active {
-            return false;
         }
         if self.confirm_until.is_some_and(|until| now >= until) {
             self.end(Failure::new(Cause::SolStolen, Stage::Sol));
@@ -629,6 +636,23 @@ impl Sol {
         sent
     }
 
+    fn poll_try(&mut self, now: Instant, tries: u32, payload: &mut Vec<u8>) -> bool {
+        if tries >= TRIES_MAX {
+            self.fail(Cause::SolInUse, CompletionCode(0x80));
+            return false;
+        }
+        self.state = State::Trying { next: now + TRY_PAUSE, tries: tries + 1 };
+        Packet {
+            sequence: SolSequence::NONE.next(),
+            ack_sequence: SolSequence::NONE,
+            accepted_character_count: 0,
+            operation_status: 0,
+            characters: &[],
+        }
+        .encode(payload);
+        true
+    }
+
     /// Hands on the next characters or event.
     pub fn poll_received(&mut self, out: &mut Vec<u8>) -> Option<Received> {
         self.receiver.poll(out)
@@ -641,6 +665,7 @@ impl Sol {
         }
         match self.state {
             State::Pausing(until) => Some(until),
+            State::Trying { next, .. } => Some(next),
             State::Active => {
                 let sender = self.sender.next_timeout(now);
                 sender.into_iter().chain(self.confirm_until).min()

@@ -6,9 +6,11 @@
 //! - One simulator keeps packet numbers across sessions and takes the first packet of a new one
 //!   for a repeat. So the first packet of an activation that carries characters is preceded by
 //!   an empty one ("sync"), which nobody misses.
-//! - Some BMCs never acknowledge a repeat. After one lost acknowledge they ignore packet N for
-//!   ever, but take N + 1. An empty N + 1 ("probe") finds out, and tells that N had arrived.
-//! - On every other BMC the same probe would prove nothing, and N could be lost. So which kind
+//! - Some BMCs never acknowledge a repeat and drop what is out of order. After one lost
+//!   acknowledge they ignore packet N for ever, but take N + 1. So empty packets N + 1, N + 2 ..
+//!   ("probes") follow N, one more each time: whichever the BMC waits for is acknowledged, and
+//!   tells that all before it had arrived.
+//! - On every other BMC the same probes would prove nothing, and N could be lost. So which kind
 //!   of BMC this is gets tested with a repeated empty packet, and remembered.
 
 use std::collections::VecDeque;
@@ -31,8 +33,11 @@ const SILENT_TRANSMISSIONS: u32 = 3;
 const UNKNOWN_TRANSMISSIONS: u32 = 11;
 /// Transmissions of packet N, to a BMC that acknowledges repeats, before asking who owns SOL.
 const ACKNOWLEDGED_TRANSMISSIONS: u32 = 18;
-/// Transmissions of a probe before asking who owns SOL.
-const PROBE_MAX: u32 = 32;
+/// Probes behind a packet at most, and rounds of sending them before asking who owns SOL.
+const PROBES_MAX: u8 = 12;
+const PROBE_ROUNDS_MAX: u32 = 20;
+/// Transmissions of an empty packet before probes follow it.
+const EMPTY_TRANSMISSIONS: u32 = 2;
 /// Transmissions of an empty packet to a BMC that may not acknowledge such.
 const EMPTY_MAX: u32 = 3;
 /// Acknowledges of 0 characters in a row before backing off.
@@ -83,8 +88,10 @@ pub(super) struct Sender {
     sequence: SolSequence,
     synced: bool,
     in_flight: Option<Outstanding>,
-    /// An empty packet behind an `in_flight` that is never acknowledged.
-    probe: Option<Outstanding>,
+    /// How many empty packets behind `in_flight` were sent to get an acknowledge at all.
+    probes: u8,
+    /// How many of those are still to be sent in this round.
+    probes_due: u8,
     last_acked: SolSequence,
     last_transmissions: u32,
     hold_until: Option<Instant>,
@@ -95,6 +102,8 @@ pub(super) struct Sender {
     test_due: bool,
     owner_checks: u32,
     owner_check_due: bool,
+    /// Somebody was told to ask, and has no answer yet.
+    waits_for_owner: bool,
     /// The spare buffer of the last packet.
     spare: Vec<u8>,
     rtt: Rtt,
@@ -154,7 +163,8 @@ impl Sender {
             sequence: SolSequence::NONE,
             synced: false,
             in_flight: None,
-            probe: None,
+            probes: 0,
+            probes_due: 0,
             last_acked: SolSequence::NONE,
             last_transmissions: 0,
             hold_until: None,
@@ -165,6 +175,7 @@ impl Sender {
             test_due: false,
             owner_checks: 0,
             owner_check_due: false,
+            waits_for_owner: false,
             spare: Vec::new(),
             rtt: Rtt {
                 smoothed: None,
@@ -192,12 +203,14 @@ impl Sender {
         self.last_acked = SolSequence::NONE;
         self.synced = self.acknowledges_empty == Some(false);
         self.in_flight = None;
-        self.probe = None;
+        self.probes = 0;
+        self.probes_due = 0;
         self.suspended = None;
         self.hold_until = None;
         self.unavailable_since = None;
         self.owner_checks = 0;
         self.owner_check_due = false;
+        self.waits_for_owner = false;
         self.last_sent = now;
     }
 
@@ -250,7 +263,8 @@ impl Sender {
 
     /// Gives up what was sent and not acknowledged: whether it arrived is unknown.
     pub fn abandon_in_flight(&mut self, events: &mut VecDeque<SolEvent>) -> u64 {
-        self.probe = None;
+        self.probes = 0;
+        self.probes_due = 0;
         let Some(gone) = self.in_flight.take() else { return 0 };
         if let Kind::Break(token) = gone.kind {
             events.push_back(SolEvent::BreakDone { token, acknowledged: false });
@@ -260,13 +274,16 @@ impl Sender {
 
     /// Whether somebody has to ask who owns SOL. Resets itself.
     pub fn take_owner_check(&mut self) -> bool {
-        std::mem::take(&mut self.owner_check_due)
+        let due = std::mem::take(&mut self.owner_check_due);
+        self.waits_for_owner |= due;
+        due
     }
 
     /// SOL is still ours. Says whether only another activation can help.
     pub fn owner_is_us(&mut self, now: Instant) -> bool {
+        self.waits_for_owner = false;
         self.owner_checks += 1;
-        if self.probe.is_some() || self.owner_checks > 1 {
+        if self.probes > 0 || self.owner_checks > 1 {
             return self.in_flight.is_some();
         }
         if let Some(packet) = &mut self.in_flight {
@@ -289,8 +306,7 @@ impl Sender {
         self.note_availability(now, packet.operation_status);
         let named = packet.ack_sequence;
         let pure = packet.sequence.is_none();
-        if self.probe.is_some() {
-            self.on_ack_while_probing(now, packet, nack, events);
+        if self.on_probe_acknowledged(now, named, events) {
             return;
         }
         let names_in_flight = self.in_flight.as_ref().is_some_and(|p| {
@@ -319,31 +335,52 @@ impl Sender {
         }
     }
 
-    fn on_ack_while_probing(
+    /// Takes the acknowledge of a probe: everything before it arrived too.
+    fn on_probe_acknowledged(
         &mut self,
         now: Instant,
-        packet: &Packet<'_>,
-        nack: bool,
+        named: SolSequence,
         events: &mut VecDeque<SolEvent>,
-    ) {
-        let named = packet.ack_sequence;
-        let names = |p: &Option<Outstanding>| p.as_ref().is_some_and(|p| p.sequence == named);
-        if names(&self.in_flight) {
-            // It was only slow. The probe still has to be acknowledged: its number is used.
-            self.settle(now, packet.accepted_character_count, nack, events);
-            self.in_flight = self.probe.take();
-        } else if names(&self.probe) {
-            self.acknowledges_empty = Some(true);
-            if self.duplicates == Duplicates::Unknown {
-                self.silent_sign(PROBE_SIGNS);
-            }
-            self.last_acked = named;
-            self.last_transmissions = 1;
-            self.probe = None;
-            let Some(stuck) = self.in_flight.take() else { return };
-            events.push_back(SolEvent::AcknowledgeLost);
-            self.delivered(stuck, events);
+    ) -> bool {
+        let Some(stuck) = &self.in_flight else { return false };
+        let place = if named.is_none() { 0 } else { stuck.sequence.behind(named) };
+        if place == 0 || place > self.probes {
+            return false;
         }
+        self.acknowledges_empty = Some(true);
+        self.synced = true;
+        self.waits_for_owner = false;
+        let Some(stuck) = self.in_flight.take() else { return false };
+        if self.duplicates == Duplicates::Unknown && stuck.transmissions >= UNKNOWN_TRANSMISSIONS {
+            self.silent_sign(PROBE_SIGNS);
+        }
+        if matches!(stuck.kind, Kind::Data | Kind::Break(_)) {
+            events.push_back(SolEvent::AcknowledgeLost);
+        }
+        self.delivered(stuck, events);
+        self.probes -= place;
+        self.last_acked = named;
+        self.last_transmissions = 1;
+        self.next_probe_in_flight(now, named);
+        true
+    }
+
+    /// The packet before the probes is settled. Their numbers are used, so they have to be
+    /// settled too.
+    fn next_probe_in_flight(&mut self, now: Instant, settled: SolSequence) {
+        self.probes_due = 0;
+        let Some(left) = self.probes.checked_sub(1) else { return };
+        self.probes = left;
+        let wait = self.quick_timeout();
+        self.in_flight = Some(Outstanding {
+            kind: Kind::Probe,
+            sequence: settled.next(),
+            characters: Vec::new(),
+            transmissions: 1,
+            sent: now,
+            next: now + wait,
+            wait,
+        });
     }
 
     fn delivered(&mut self, packet: Outstanding, events: &mut VecDeque<SolEvent>) {
@@ -364,7 +401,14 @@ impl Sender {
         self.last_acked = packet.sequence;
         self.last_transmissions = packet.transmissions;
         self.owner_checks = 0;
+        self.waits_for_owner = false;
+        let probed = self.probes > 0;
+        self.next_probe_in_flight(now, packet.sequence);
         match packet.kind {
+            Kind::Sync | Kind::Keepalive | Kind::Probe if probed => {
+                self.acknowledges_empty = Some(true);
+                self.synced = true;
+            }
             Kind::Sync => {
                 self.acknowledges_empty = Some(true);
                 self.synced = true;
@@ -460,11 +504,11 @@ impl Sender {
         payload: &mut Vec<u8>,
         events: &mut VecDeque<SolEvent>,
     ) -> bool {
-        if self.owner_check_due {
+        if self.owner_check_due || self.waits_for_owner {
             return false;
         }
-        if self.probe.is_some() {
-            return self.poll_probe(now, payload);
+        if self.probes_due > 0 {
+            return self.poll_probe(payload);
         }
         if self.in_flight.as_ref().is_some_and(|p| now >= p.next) {
             return self.poll_repeat(now, payload);
@@ -476,86 +520,83 @@ impl Sender {
         self.poll_new(now, payload)
     }
 
-    fn poll_probe(&mut self, now: Instant, payload: &mut Vec<u8>) -> bool {
-        let Some(probe) = self.probe.as_mut().filter(|p| now >= p.next) else { return false };
-        if probe.transmissions >= PROBE_MAX {
-            self.owner_check_due = true;
-            return false;
-        }
-        probe.again(now, self.rtt.max);
-        // N may not have arrived at all. To a BMC that drops what is out of order it can be
-        // sent in turn with N + 1; another one would take it for new.
-        let turn_of_stuck = probe.transmissions % 2 == 0;
-        let which = match (&mut self.in_flight, self.duplicates) {
-            (Some(stuck), Duplicates::Silent) if turn_of_stuck => {
-                stuck.transmissions += 1;
-                stuck
-            }
-            _ => probe,
-        };
-        which.encode(payload);
+    /// Writes the next probe of this round.
+    fn poll_probe(&mut self, payload: &mut Vec<u8>) -> bool {
+        let place = self.probes - self.probes_due;
+        self.probes_due -= 1;
+        let Some(stuck) = &self.in_flight else { return false };
+        let sequence = (0..=place).fold(stuck.sequence, |sequence, _| sequence.next());
+        encode(sequence, 0, &[], payload);
         self.retransmits += 1;
         true
     }
 
+    /// The packet in flight was not acknowledged in time: again, with probes behind it, or
+    /// not at all.
     fn poll_repeat(&mut self, now: Instant, payload: &mut Vec<u8>) -> bool {
-        let may_ignore_empty = self.acknowledges_empty != Some(true);
-        let Some(packet) = &mut self.in_flight else { return false };
-        let limit = match (packet.kind, self.duplicates) {
-            (Kind::Sync, _) => SYNC_MAX,
-            (Kind::DuplicateTest, _) => TEST_MAX,
-            (Kind::Keepalive | Kind::Probe, _) if may_ignore_empty => EMPTY_MAX,
-            (_, Duplicates::Silent) => SILENT_TRANSMISSIONS,
-            (_, Duplicates::Unknown) => UNKNOWN_TRANSMISSIONS,
-            (_, Duplicates::Acknowledged) => ACKNOWLEDGED_TRANSMISSIONS,
+        let Some(packet) = &self.in_flight else { return false };
+        let kind = packet.kind;
+        let sent = packet.transmissions;
+        let input = matches!(kind, Kind::Data | Kind::Break(_));
+        let limit = match kind {
+            Kind::Sync => SYNC_MAX,
+            Kind::DuplicateTest => TEST_MAX,
+            Kind::Keepalive | Kind::Probe if self.acknowledges_empty != Some(true) => EMPTY_MAX,
+            _ if self.duplicates == Duplicates::Acknowledged => ACKNOWLEDGED_TRANSMISSIONS,
+            _ => UNKNOWN_TRANSMISSIONS + PROBE_ROUNDS_MAX,
         };
-        if packet.transmissions < limit {
-            let test = packet.kind == Kind::DuplicateTest;
-            packet.again(now, self.rtt.max);
-            self.last_sent = now;
-            packet.encode(payload);
-            if test {
-                self.last_transmissions += 1;
-            } else {
-                self.retransmits += 1;
-            }
-            return true;
+        if sent >= limit {
+            return self.give_up(now, kind, payload);
         }
-        match packet.kind {
+        let probing = match (kind, self.duplicates) {
+            (Kind::DuplicateTest, _) | (_, Duplicates::Acknowledged) => false,
+            (_, Duplicates::Silent) if input => sent >= SILENT_TRANSMISSIONS,
+            (_, Duplicates::Unknown) if input => sent >= UNKNOWN_TRANSMISSIONS,
+            _ => sent >= EMPTY_TRANSMISSIONS,
+        };
+        if probing && self.probes < PROBES_MAX {
+            self.probes += 1;
+            self.sequence = self.sequence.next();
+        }
+        if probing {
+            self.probes_due = self.probes;
+        }
+        let Some(packet) = &mut self.in_flight else { return false };
+        packet.again(now, self.rtt.max);
+        self.last_sent = now;
+        if kind == Kind::DuplicateTest {
+            self.last_transmissions += 1;
+        } else {
+            self.retransmits += 1;
+        }
+        // To a BMC that drops what is out of order N can be sent again with its probes; one
+        // that does not might take it for new.
+        if input && probing && self.duplicates == Duplicates::Unknown {
+            return self.poll_probe(payload);
+        }
+        packet.encode(payload);
+        true
+    }
+
+    fn give_up(&mut self, now: Instant, kind: Kind, payload: &mut Vec<u8>) -> bool {
+        match kind {
             Kind::Sync => {
                 self.acknowledges_empty = Some(false);
                 self.synced = true;
-                self.in_flight = None;
             }
             Kind::DuplicateTest => {
-                self.in_flight = None;
                 self.test_due = false;
                 self.silent_sign(TEST_MAX);
             }
-            Kind::Keepalive | Kind::Probe if may_ignore_empty => self.in_flight = None,
-            _ if self.duplicates == Duplicates::Acknowledged => {
+            Kind::Keepalive | Kind::Probe if self.acknowledges_empty != Some(true) => {}
+            _ => {
                 self.owner_check_due = true;
                 return false;
             }
-            _ => {
-                self.start_probe(now);
-                return self.poll_probe(now, payload);
-            }
         }
+        self.in_flight = None;
+        self.probes = 0;
         self.poll_new(now, payload)
-    }
-
-    fn start_probe(&mut self, now: Instant) {
-        self.sequence = self.sequence.next();
-        self.probe = Some(Outstanding {
-            kind: Kind::Probe,
-            sequence: self.sequence,
-            characters: Vec::new(),
-            transmissions: 0,
-            sent: now,
-            next: now,
-            wait: self.quick_timeout(),
-        });
     }
 
     fn poll_new(&mut self, now: Instant, payload: &mut Vec<u8>) -> bool {
@@ -640,8 +681,11 @@ impl Sender {
         if self.owner_check_due {
             return Some(now);
         }
-        if let Some(packet) = self.probe.as_ref().or(self.in_flight.as_ref()) {
-            return Some(packet.next);
+        if self.waits_for_owner {
+            return None;
+        }
+        if let Some(packet) = &self.in_flight {
+            return Some(if self.probes_due > 0 { now } else { packet.next });
         }
         let keepalive = self.keepalive.map(|every| self.last_sent + every);
         let keepalive = self.keepalive_at.or(keepalive);
@@ -666,18 +710,23 @@ impl Outstanding {
         self.next = now + self.wait;
     }
 
-    /// The acknowledge fields stay 0: one BMC stack drops a packet with a stale one whole.
     fn encode(&self, payload: &mut Vec<u8>) {
-        Packet {
-            sequence: self.sequence,
-            ack_sequence: SolSequence::NONE,
-            accepted_character_count: 0,
-            operation_status: match self.kind {
-                Kind::Break(_) => operation::GENERATE_BREAK,
-                _ => 0,
-            },
-            characters: &self.characters,
-        }
-        .encode(payload);
+        let operation = match self.kind {
+            Kind::Break(_) => operation::GENERATE_BREAK,
+            _ => 0,
+        };
+        encode(self.sequence, operation, &self.characters, payload);
     }
+}
+
+/// The acknowledge fields stay 0: one BMC stack drops a packet with a stale one whole.
+fn encode(sequence: SolSequence, operation: u8, characters: &[u8], payload: &mut Vec<u8>) {
+    Packet {
+        sequence,
+        ack_sequence: SolSequence::NONE,
+        accepted_character_count: 0,
+        operation_status: operation,
+        characters,
+    }
+    .encode(payload);
 }

@@ -158,8 +158,18 @@ impl Pair {
     /// False when nothing ever will.
     pub fn step(&mut self, limit: Instant) -> bool {
         self.steps += 1;
-        if self.steps % 200_000 == 0 && std::env::var_os("TRACE").is_some() {
-            eprintln!("step {} at {:?}: received {} host {} pending {} {:?} {:?} net {:?}", self.steps, self.elapsed(), self.received.len(), self.host_received.len(), self.session.sol_pending(), self.session.counters(), self.bmc.counters(), self.net.counters());
+        if self.steps % 5_000 == 0 && std::env::var_os("TRACE").is_some() {
+            eprintln!(
+                "step {} at {:?}: received {} host {} pending {} {:?} {:?} net {:?}",
+                self.steps,
+                self.elapsed(),
+                self.received.len(),
+                self.host_received.len(),
+                self.session.sol_pending(),
+                self.session.counters(),
+                self.bmc.counters(),
+                self.net.counters()
+            );
         }
         let session_timeout = self.settle();
         let next = [session_timeout, self.bmc.poll_timeout(), self.net.poll_timeout()];
