@@ -523,7 +523,7 @@ impl Session {
             Progress15::Waiting => {}
             Progress15::Failed(failure) => self.end(failure),
             Progress15::Established(channel, level) => {
-                self.channel = Some(Channel::V15(*channel));
+                self.channel = Some(Channel::V15(channel));
                 self.raise_privilege(now, level);
             }
         }
@@ -536,7 +536,7 @@ impl Session {
             self.learned.cipher_suite = Some(suite);
         }
         self.learned.open_session_by_level = Some(established.open_session_by_level);
-        self.channel = Some(Channel::V20(established.channel));
+        self.channel = Some(Channel::V20(Box::new(established.channel)));
         self.raise_privilege(now, established.privilege_level);
     }
 
