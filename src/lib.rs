@@ -1,9 +1,11 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
 
+mod bmc;
 mod config;
 mod console;
 mod credentials;
 pub mod crypto;
+mod engine;
 mod error;
 pub mod session;
 #[cfg(feature = "sim")]
@@ -11,6 +13,11 @@ pub mod sim;
 mod sync;
 pub mod wire;
 
+pub use bmc::{Bmc, Console, FOREVER, RawReply, Reader};
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
+pub use engine::{BmcStatus, ConsoleState, ConsoleStats, Engine};
 pub use error::{Error, ErrorKind, Result};
+pub use session::{CipherSuiteId, Quirk, Quirks, TakeOver, Timing, UserLookup, Version};
+pub use wire::PrivilegeLevel;
+pub use wire::message::CompletionCode;

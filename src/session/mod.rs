@@ -452,6 +452,16 @@ impl Session {
         matches!(self.phase, Phase::Active)
     }
 
+    /// Whether the session is over, or on its way there.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. } | Phase::Closed)
+    }
+
+    /// Whether SOL is active, or on its way there or back.
+    pub fn sol_is_open(&self) -> bool {
+        self.sol.is_some()
+    }
+
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
