@@ -1,6 +1,7 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
 
 mod bmc;
+mod command;
 mod config;
 mod console;
 mod credentials;
@@ -14,10 +15,13 @@ mod sync;
 pub mod wire;
 
 pub use bmc::{Bmc, Console, FOREVER, RawReply, Reader};
+pub use command::CommandError;
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
 pub use engine::{BmcStatus, ConsoleState, ConsoleStats, Engine};
 pub use error::{Error, ErrorKind, Result};
+/// The vocabulary of typed commands.
+pub use ipmi_rs_core;
 pub use session::{CipherSuiteId, Quirk, Quirks, TakeOver, Timing, UserLookup, Version};
 pub use wire::PrivilegeLevel;
 pub use wire::message::CompletionCode;
