@@ -240,6 +240,7 @@ impl Shard {
         let all: Vec<BmcKey> = self.bmcs.keys().collect();
         for bmc in all {
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
+            slot.shut_down = true;
             slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
             if let Some(console) = &slot.console {
                 console.shared.set_unconnected(Error::new(ErrorKind::ShutDown));
@@ -684,6 +685,9 @@ impl Slot {
 
     /// A failure with what ICMP said of the BMC's address.
     fn error_of(&self, failure: Failure) -> Error {
+        if self.shut_down {
+            return Error::new(ErrorKind::ShutDown);
+        }
         let error = Error::from(failure);
         match &self.icmp {
             Some(icmp) if error.kind() == ErrorKind::Unreachable => {
@@ -702,6 +706,10 @@ impl Slot {
     }
 
     fn on_sol_event(&mut self, event: SolEvent) {
+        let ended = match &event {
+            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
+            _ => None,
+        };
         let Some(console) = &mut self.console else { return };
         let shared = console.shared.clone();
         match event {
@@ -710,8 +718,8 @@ impl Slot {
                 shared.set_connected(characters_max, other_port);
                 console.finish(Ok(()));
             }
-            SolEvent::Ended(failure) => {
-                let error = Error::from(failure);
+            SolEvent::Ended(_) => {
+                let error = ended.unwrap_or_else(|| Error::new(ErrorKind::Lost));
                 console.wanted = false;
                 console.ended(&error);
                 shared.set_unconnected(error);

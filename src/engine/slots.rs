@@ -101,6 +101,8 @@ pub(super) struct Slot {
     pub armed: Armed,
     /// The last handle is gone: close, then forget.
     pub released: bool,
+    /// The engine is being dropped: that is why things are closed.
+    pub shut_down: bool,
     /// The token of the last break.
     pub next_token: u64,
 }
@@ -122,6 +124,7 @@ impl Slot {
             icmp: None,
             armed: Armed::default(),
             released: false,
+            shut_down: false,
             next_token: 0,
         }
     }

@@ -300,6 +300,13 @@ impl Session {
                 let progress = login.handle_timeout(now, &mut self.outbox);
                 self.on_login15(now, progress);
             }
+            &mut Phase::Closing { until, close_sent: false, failure } if now >= until => {
+                // The BMC did not answer Deactivate Payload: Close Session may still reach it.
+                if let Some(sol) = &mut self.sol {
+                    sol.end(failure);
+                }
+                self.close_session_when_free(now);
+            }
             &mut Phase::Closing { until, failure, .. } if now >= until => self.end(failure),
             Phase::Privilege(_) | Phase::Active => self.check_alive(now),
             _ => {}
@@ -409,7 +416,11 @@ impl Session {
             Phase::Login(_) | Phase::Login15(_) => return self.end(failure),
             Phase::Privilege(_) | Phase::Active => {}
         }
-        self.fail_requests(Cause::Closed);
+        while let Some((origin, failure)) = self.requests.take_any_but_sol(Cause::Closed) {
+            if let Origin::User(token) = origin {
+                self.events.push_back(Event::Reply { token, result: Err(failure) });
+            }
+        }
         let until = now + self.config.timing.close * 2;
         self.phase = Phase::Closing { until, close_sent: false, failure };
         self.sol_close();
