@@ -399,8 +399,11 @@ impl Session {
     /// Deactivates SOL and nothing else; [`SolEvent::Ended`] follows.
     pub fn sol_close(&mut self) {
         let Some(mut sol) = self.sol.take() else { return };
-        self.requests.cancel_sol(sol.number);
-        sol.close(&self.sol_session());
+        // Once is enough: the request that deactivates it is among those that are cancelled.
+        if !sol.is_closing() {
+            self.requests.cancel_sol(sol.number);
+            sol.close(&self.sol_session());
+        }
         self.sol = Some(sol);
     }
 
