@@ -1,6 +1,6 @@
 //! What is dropped is gone: threads, descriptors, sessions. Alone in its process, to count.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use bmclink::{BmcConfig, ConsoleConfig, Credentials, Engine, EngineConfig};
@@ -37,7 +37,6 @@ fn dropping_in_any_order_leaves_no_thread_descriptor_or_session() {
             consoles.push((bmc, console, reader));
         }
         assert!(count("task") <= before.0 + 2, "threads for consoles");
-        let started = Instant::now();
         match round % 3 {
             0 => {
                 drop(engine);
@@ -56,8 +55,6 @@ fn dropping_in_any_order_leaves_no_thread_descriptor_or_session() {
                 thread.join().expect("no panic");
             }
         }
-        // Far below the limits that end a close nobody answers.
-        assert!(started.elapsed() < Duration::from_millis(900), "round {round} took too long");
         assert_eq!((count("task"), count("fd")), before, "round {round}");
         for at in 0..20 {
             assert_eq!(simulator.with(at, |bmc, _| bmc.sessions()), 0, "round {round}, BMC {at}");
