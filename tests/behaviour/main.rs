@@ -1,5 +1,6 @@
 //! What the library promises, in virtual time: a module per promise.
 
 mod pair;
+mod seeds;
 
 mod console_bytes_are_exact;

@@ -95,11 +95,25 @@ pub struct Pair {
     pub host_received: Vec<u8>,
     /// Whether the host sends back what it receives.
     pub host_echoes: bool,
+    /// Whether the host leaves alone what it receives.
+    pub host_stalled: bool,
+    /// Every event of SOL, with how many characters came before it.
+    pub marks: Vec<(usize, SolEvent)>,
+    /// Says which datagrams get lost, besides those that the network loses by chance.
+    pub drops: Option<Drops>,
     /// Datagrams from the BMC, unopened, when recording.
     pub recorded: Option<Vec<Vec<u8>>>,
     steps: u64,
     sessions: u64,
     out: Vec<u8>,
+}
+
+/// Whether a datagram, to the BMC (true) or from it, gets lost.
+pub type Drops = Box<dyn FnMut(bool, &[u8]) -> bool>;
+
+/// Whether a datagram holds a SOL payload: its type is never encrypted.
+pub fn is_sol(datagram: &[u8]) -> bool {
+    datagram.get(4) == Some(&6) && datagram.get(5).is_some_and(|byte| byte & 0x3f == 1)
 }
 
 pub fn console_address() -> SocketAddr {
@@ -136,6 +150,9 @@ impl Pair {
             printing: VecDeque::new(),
             host_received: Vec::new(),
             host_echoes: false,
+            host_stalled: false,
+            marks: Vec::new(),
+            drops: None,
             recorded: None,
             steps: 0,
             sessions: 1,
@@ -209,11 +226,21 @@ impl Pair {
             let moved = self.feed();
             let timeout = self.drain_session();
             while let Some((to, datagram)) = self.bmc.poll_transmit() {
-                self.net.send(self.now, bmc_address(), to, datagram);
+                self.send(bmc_address(), to, datagram);
             }
             if !moved {
                 return timeout;
             }
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        let dropped = match &mut self.drops {
+            Some(drops) => drops(to == bmc_address(), &datagram),
+            None => false,
+        };
+        if !dropped {
+            self.net.send(self.now, from, to, datagram);
         }
     }
 
@@ -225,7 +252,7 @@ impl Pair {
             assert_eq!(self.session.sol_write(self.now, &bytes), space);
             moved = true;
         }
-        let input = self.bmc.serial_input();
+        let input = if self.host_stalled { Vec::new() } else { self.bmc.serial_input() };
         if !input.is_empty() {
             if self.host_echoes {
                 self.printing.extend(&input);
@@ -248,10 +275,15 @@ impl Pair {
             match self.session.poll_output(self.now, &mut self.out) {
                 Output::Transmit => {
                     let datagram = std::mem::take(&mut self.out);
-                    self.net.send(self.now, console_address(), bmc_address(), datagram);
+                    self.send(console_address(), bmc_address(), datagram);
                 }
                 Output::SolCharacters => self.received.extend_from_slice(&self.out),
-                Output::Event(event) => self.events.push((self.now - self.start, event)),
+                Output::Event(event) => {
+                    if let Event::Sol(event) = &event {
+                        self.marks.push((self.received.len(), event.clone()));
+                    }
+                    self.events.push((self.now - self.start, event));
+                }
                 Output::Timeout(timeout) => return timeout,
             }
         }
