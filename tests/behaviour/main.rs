@@ -1,5 +1,7 @@
 //! What the library promises, in virtual time: a module per promise.
 
 mod pair;
+mod scripted;
 
+mod connect_blocks_until_known;
 mod console_bytes_are_exact;

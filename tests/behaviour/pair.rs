@@ -17,6 +17,16 @@ use bmclink::sim::{BmcOptions, ManagedSystem, Profile};
 pub const PROFILES: [Profile; 5] =
     [Profile::Spec, Profile::OpenBmc, Profile::GoIpmi, Profile::Pyghmi, Profile::IpmiSim];
 
+/// Which way a datagram goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    ToBmc,
+    ToConsole,
+}
+
+/// Sees every datagram before the network does, and says what is sent instead of it.
+pub type Tap = Box<dyn FnMut(Way, Vec<u8>) -> Vec<Vec<u8>>>;
+
 /// What a test starts from.
 #[derive(Clone)]
 pub struct Setup {
@@ -97,6 +107,8 @@ pub struct Pair {
     pub host_echoes: bool,
     /// Datagrams from the BMC, unopened, when recording.
     pub recorded: Option<Vec<Vec<u8>>>,
+    /// The man in the middle, if any.
+    pub tap: Option<Tap>,
     steps: u64,
     sessions: u64,
     out: Vec<u8>,
@@ -137,6 +149,7 @@ impl Pair {
             host_received: Vec::new(),
             host_echoes: false,
             recorded: None,
+            tap: None,
             steps: 0,
             sessions: 1,
             out: Vec::new(),
@@ -208,8 +221,8 @@ impl Pair {
             assert!(rounds < 10_000, "seed {}: neither end comes to rest", self.seed);
             let moved = self.feed();
             let timeout = self.drain_session();
-            while let Some((to, datagram)) = self.bmc.poll_transmit() {
-                self.net.send(self.now, bmc_address(), to, datagram);
+            while let Some((_, datagram)) = self.bmc.poll_transmit() {
+                self.send(Way::ToConsole, datagram);
             }
             if !moved {
                 return timeout;
@@ -248,12 +261,26 @@ impl Pair {
             match self.session.poll_output(self.now, &mut self.out) {
                 Output::Transmit => {
                     let datagram = std::mem::take(&mut self.out);
-                    self.net.send(self.now, console_address(), bmc_address(), datagram);
+                    self.send(Way::ToBmc, datagram);
                 }
                 Output::SolCharacters => self.received.extend_from_slice(&self.out),
                 Output::Event(event) => self.events.push((self.now - self.start, event)),
                 Output::Timeout(timeout) => return timeout,
             }
+        }
+    }
+
+    fn send(&mut self, way: Way, datagram: Vec<u8>) {
+        let (from, to) = match way {
+            Way::ToBmc => (console_address(), bmc_address()),
+            Way::ToConsole => (bmc_address(), console_address()),
+        };
+        let datagrams = match &mut self.tap {
+            Some(tap) => tap(way, datagram),
+            None => vec![datagram],
+        };
+        for datagram in datagrams {
+            self.net.send(self.now, from, to, datagram);
         }
     }
 
