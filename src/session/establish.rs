@@ -79,6 +79,8 @@ pub(super) struct Establish {
     attempts: u32,
     /// Of these, how many were not answered at all.
     silent: u32,
+    /// Something of this login was met with silence.
+    lossy: bool,
     /// Suites still to try, the current one first.
     suites: Vec<CipherSuiteId>,
     asked_for_suites: bool,
@@ -175,6 +177,7 @@ impl Establish {
             deadline: now,
             attempts: 0,
             silent: 0,
+            lossy: false,
             suites,
             asked_for_suites: false,
             skipped_a_silent_suite: false,
@@ -270,6 +273,7 @@ impl Establish {
             Step::OpenSession(_) => self.silent += 1,
             Step::Rakp2(_) | Step::Rakp4(_) => {}
         }
+        self.lossy = true;
         if let Some(failure) = self.remembered.take() {
             return self.on_failure(now, failure, generator, out);
         }
@@ -764,10 +768,11 @@ impl Establish {
     ) -> Progress {
         let suites_left = self.suites.len() > 1;
         match (failure.cause, failure.status) {
-            // The BMC gave our attempt up.
+            // The BMC gave our attempt up. Where packets get lost, that is what became of them.
             (_, Some(StatusCode::INVALID_SESSION_ID | StatusCode::INACTIVE_SESSION_ID)) => {
                 if self.attempts >= self.config.timing.login_attempts {
-                    return Progress::Failed(failure);
+                    let cause = if self.lossy { Cause::TimedOut } else { failure.cause };
+                    return Progress::Failed(Failure { cause, ..failure });
                 }
                 self.restart(now, generator, out)
             }
