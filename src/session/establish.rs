@@ -730,6 +730,11 @@ impl Establish {
         // RAKP-none has no value; some BMCs send one all the same (quirk integritycheckvalue).
         let none = algorithms.authentication == Authentication::None;
         if !none && !constant_time_eq(expected.as_bytes(), rakp4.integrity_check_value) {
+            // The network repeated RAKP 3 and lost the first answer: nobody's key is wrong.
+            if wait.sik.is_check_value_of_repeat(&wait.exchange, rakp4.integrity_check_value) {
+                self.lossy = true;
+                return Ok(self.restart(now, generator, out));
+            }
             let failure = Failure::new(Cause::KG, Stage::Rakp4);
             return Ok(self.on_failure(now, failure, generator, out));
         }
@@ -797,13 +802,6 @@ impl Establish {
             }
             (Cause::UserName, _) if self.config.quirks.has(Quirk::PrivFallback) => {
                 self.lower_privilege(now, failure, generator, out)
-            }
-            // The same with RAKP 3: one BMC stack makes other keys of a repeated one.
-            (Cause::KG, None)
-                if self.learned.open_session_by_level.is_some() && self.rekeyed == 0 =>
-            {
-                self.rekeyed += 1;
-                self.restart(now, generator, out)
             }
             // Some BMCs get the hashes wrong unless Open Session asked for the wanted level. A
             // BMC that was logged in to without is not one of them.
