@@ -312,7 +312,8 @@ impl Session {
     /// Something outside the session says that the BMC may have restarted: an ICMP error, or a
     /// packet in v1.5 form. It shortens the wait for a sign of life and proves nothing.
     pub fn handle_hint(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Active | Phase::Privilege(_)) && self.hint.is_none() {
+        // Not before: while the privilege level is raised, silence has its own limit.
+        if matches!(self.phase, Phase::Active) && self.hint.is_none() {
             self.hint = Some(now);
             self.next_keepalive = now;
         }
