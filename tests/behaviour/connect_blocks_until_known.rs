@@ -144,8 +144,8 @@ fn log_in_over(faults: impl Fn(u64) -> Faults, seeds: std::ops::Range<u64>) -> (
                 Err(failure) if failure.cause == Cause::TimedOut => timed_out += 1,
                 Err(failure) => panic!("{what}: {failure:?}"),
             }
-            assert!(pair.elapsed() < secs(200), "{what}: {:?}", pair.elapsed());
-            assert!(pair.session.counters().sent < 80, "{what}");
+            assert!(pair.elapsed() < secs(400), "{what}: {:?}", pair.elapsed());
+            assert!(pair.session.counters().sent < 200, "{what}");
             assert_no_flicker(&pair, &what);
         }
     }
@@ -154,16 +154,16 @@ fn log_in_over(faults: impl Fn(u64) -> Faults, seeds: std::ops::Range<u64>) -> (
 
 #[test]
 fn a_lossy_login_succeeds_or_times_out() {
-    let (connected, timed_out) = log_in_over(|seed| noisy(seed, 0.2, 0.0), 0..1000);
+    let (connected, timed_out) = log_in_over(|seed| noisy(seed, 0.2, 0.0), 0..20000);
     // An attempt is three round trips in a row: 0.64 ^ 3, and there are five of them.
     assert!(timed_out * 3 < connected, "{connected} connected, {timed_out} timed out");
 }
 
 #[test]
 fn a_login_over_doubling_and_disordering_lines_succeeds_or_times_out() {
-    let (connected, timed_out) = log_in_over(|seed| noisy(seed, 0.2, 0.2), 10_000..11_000);
+    let (connected, timed_out) = log_in_over(|seed| noisy(seed, 0.2, 0.2), 10_000..60_000);
     assert!(timed_out < connected, "{connected} connected, {timed_out} timed out");
-    let (connected, timed_out) = log_in_over(|seed| noisy(seed, 0.0, 0.3), 20_000..21_000);
+    let (connected, timed_out) = log_in_over(|seed| noisy(seed, 0.0, 0.3), 120_000..140_000);
     assert!(timed_out * 50 < connected, "{connected} connected, {timed_out} timed out");
 }
 
@@ -348,5 +348,25 @@ fn a_remembered_suite_is_used_only_where_it_is_listed() {
         let got = pair.session.cipher_suite().map(|id| id.0);
         assert_eq!(got, Some(used), "{suites:?}, remembering {remembered}");
         assert_eq!(pair.bmc.counters().open_session, 1);
+    }
+}
+
+/// The BMC took RAKP 3 and its answer was lost: it has a session that nobody will use.
+#[test]
+fn a_lost_rakp_4_leaves_no_session_behind() {
+    for profile in PROFILES {
+        let mut pair = Setup::new(profile, 11).suites(&[suite_of(profile)]).start();
+        let mut lost = 0;
+        pair.tap = Some(losing(move |way, datagram| {
+            let rakp4 = way == Way::ToConsole && kind(datagram) == Kind::Setup(PayloadType::Rakp4);
+            lost += u32::from(rakp4);
+            rakp4 && lost <= 4
+        }));
+        pair.connect().unwrap_or_else(|failure| panic!("{profile:?}: {failure:?}"));
+        assert_eq!(pair.bmc.counters().sessions_opened, 5, "{profile:?}");
+        // One stack's Close Session closes nothing.
+        if profile != Profile::Pyghmi {
+            assert_eq!(pair.bmc.sessions(), 1, "{profile:?}");
+        }
     }
 }
