@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::channel::ChannelV20;
+use super::channel::{Channel, ChannelV20};
 use super::config::{Learned, SessionConfig, UserLookup, Version};
 use super::failure::{Cause, Failure, Stage};
 use super::quirk::Quirk;
@@ -448,6 +448,7 @@ impl Establish {
 
     /// Starts again from Open Session, after a pause when many attempts were made.
     fn restart(&mut self, now: Instant, generator: &mut Generator, out: &mut Outbox) -> Progress {
+        self.close_unheard(generator, out);
         if self.attempts >= self.config.timing.login_attempts {
             return self.fail(Cause::TimedOut);
         }
@@ -760,6 +761,13 @@ impl Establish {
             open_session_by_level: self.by_level,
             privilege_level: self.privilege_level,
         }
+    }
+
+    /// Without RAKP 4 the BMC may have a session that nobody uses, and few slots for others: it
+    /// is closed unseen.
+    fn close_unheard(&self, generator: &mut Generator, out: &mut Outbox) {
+        let Step::Rakp4(wait) = &self.step else { return };
+        Channel::V20(self.established(wait).channel).send_close(generator, out);
     }
 
     // What a failure leads to

@@ -513,8 +513,10 @@ impl Session {
     }
 
     fn log_in_again(&mut self, now: Instant) {
-        self.channel = None;
         let (generator, out) = (&mut self.generator, &mut self.outbox);
+        if let Some(mut channel) = self.channel.take() {
+            channel.send_close(generator, out);
+        }
         let login = Establish::start(self.config.clone(), self.learned, now, generator, out);
         self.phase = Phase::Login(Box::new(login));
     }
