@@ -370,3 +370,21 @@ fn a_lost_rakp_4_leaves_no_session_behind() {
         }
     }
 }
+
+/// One stack refuses with a tag and a status alone: by its tag nobody else's must match.
+#[test]
+fn a_late_refusal_is_not_taken_for_the_next_attempts() {
+    for seed in 0..1000 {
+        let mut pair = Setup::new(Profile::IpmiSim, seed).start();
+        let mut refusal = None;
+        pair.tap = Some(Box::new(move |way, datagram| {
+            let answer = kind(&datagram) == Kind::Setup(PayloadType::OpenSessionResponse);
+            if way == Way::ToBmc || !answer {
+                return vec![datagram];
+            }
+            let late = refusal.replace(datagram.clone());
+            late.into_iter().chain([datagram]).collect()
+        }));
+        pair.log_in().unwrap_or_else(|failure| panic!("seed {seed}: {failure:?}"));
+    }
+}
