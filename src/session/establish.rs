@@ -71,6 +71,9 @@ pub(super) struct Establish {
     config: Arc<SessionConfig>,
     learned: Learned,
     step: Step,
+    /// Of the last setup message. They count up from anywhere, 0 left out, so that no late
+    /// answer has the tag of a newer message.
+    message_tag: u8,
     /// When the current step's wait is over.
     deadline: Instant,
     /// How long the next step waits; grows with each silence.
@@ -174,6 +177,7 @@ impl Establish {
             config,
             learned,
             step: Step::Pause,
+            message_tag: generator.number() as u8,
             deadline: now,
             attempts: 0,
             silent: 0,
@@ -473,7 +477,7 @@ impl Establish {
         self.attempts += 1;
         self.remembered = None;
         let request = OpenSessionRequest {
-            message_tag: generator.number() as u8,
+            message_tag: self.next_tag(),
             requested_maximum_privilege_level: if self.by_level {
                 self.privilege_level as u8
             } else {
@@ -490,6 +494,11 @@ impl Establish {
             remote_console_session_id: request.remote_console_session_id,
         });
         self.deadline = now + self.wait;
+    }
+
+    fn next_tag(&mut self) -> u8 {
+        self.message_tag = self.message_tag.wrapping_add(1).max(1);
+        self.message_tag
     }
 
     fn cipher_suite(&self) -> CipherSuiteId {
@@ -588,7 +597,7 @@ impl Establish {
             UserLookup::NameAndPrivilege => 0,
         };
         let wait = AwaitRakp2 {
-            message_tag: generator.number() as u8,
+            message_tag: self.next_tag(),
             remote_console_session_id,
             managed_system_session_id,
             remote_console_random_number: generator.array(),
@@ -647,11 +656,11 @@ impl Establish {
         if !constant_time_eq(exchange.rakp2_code(&k_uid).as_bytes(), received) {
             let failure = Failure::new(Cause::Password, Stage::Rakp2);
             let refused = StatusCode::INVALID_INTEGRITY_CHECK_VALUE;
-            send_rakp3(generator, refused, wait.managed_system_session_id, &[], out);
+            send_rakp3(self.next_tag(), refused, wait.managed_system_session_id, &[], out);
             self.step = Step::Rakp2(wait);
             return Ok(self.on_failure(now, failure, generator, out));
         }
-        self.send_rakp3(now, exchange, &k_uid, generator, out);
+        self.send_rakp3(now, exchange, &k_uid, out);
         Ok(Progress::Waiting)
     }
 
@@ -683,21 +692,14 @@ impl Establish {
 
     // RAKP 3 and 4
 
-    fn send_rakp3(
-        &mut self,
-        now: Instant,
-        exchange: Exchange,
-        k_uid: &UserKey,
-        generator: &mut Generator,
-        out: &mut Outbox,
-    ) {
+    fn send_rakp3(&mut self, now: Instant, exchange: Exchange, k_uid: &UserKey, out: &mut Outbox) {
         let quirks = self.config.quirks;
         let level_only = quirks.has(Quirk::Intel20) || quirks.has(Quirk::I82571Spt);
         let role = if level_only { exchange.role & 0x0f } else { exchange.role };
         let code = exchange.rakp3_code(k_uid, role);
         let session_id = exchange.managed_system_session_id;
-        let message_tag =
-            send_rakp3(generator, StatusCode::NO_ERRORS, session_id, code.as_bytes(), out);
+        let message_tag = self.next_tag();
+        send_rakp3(message_tag, StatusCode::NO_ERRORS, session_id, code.as_bytes(), out);
         let k_g = UserKey::new(self.config.k_g.expose());
         let sik = exchange.sik(k_uid, k_g.as_ref());
         self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
@@ -901,16 +903,14 @@ pub(super) fn send_sessionless(rq_seq: RqSeq, command: u8, data: &[u8], out: &mu
 }
 
 fn send_rakp3(
-    generator: &mut Generator,
+    message_tag: u8,
     status: StatusCode,
     managed_system_session_id: SessionId,
     key_exchange_auth_code: &[u8],
     out: &mut Outbox,
-) -> u8 {
-    let message_tag = generator.number() as u8;
+) {
     let payload = &mut Vec::with_capacity(40);
     Rakp3 { message_tag, status, managed_system_session_id, key_exchange_auth_code }
         .encode(payload);
     rmcpplus::encode_sessionless(PayloadType::Rakp3, payload, out.push());
-    message_tag
 }
