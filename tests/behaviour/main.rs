@@ -5,3 +5,4 @@ mod scripted;
 
 mod connect_blocks_until_known;
 mod console_bytes_are_exact;
+mod errors_name_the_cause;
