@@ -164,11 +164,7 @@ impl Establish {
         if let Some(at) = suites.iter().position(|id| Some(*id) == learned.cipher_suite) {
             suites[..=at].rotate_right(1);
         }
-        let wanted = config.wanted_privilege();
-        let privilege_level = match config.privilege_level {
-            Some(level) => level,
-            None => learned.privilege_level.unwrap_or(wanted),
-        };
+        let privilege_level = config.wanted_privilege();
         let by_level = config.quirks.has(Quirk::OpenSessPriv)
             || config.quirks.has(Quirk::Intel20)
             || learned.open_session_by_level == Some(true);

@@ -585,7 +585,6 @@ impl Session {
                 return self.close_because(now, refused(code));
             }
             self.privilege_level = granted;
-            self.learned.privilege_level = Some(granted);
             return self.on_active(now);
         }
         let lower = match wanted {
