@@ -84,9 +84,13 @@ pub(super) struct Establish {
     silent: u32,
     /// Something of this login was met with silence.
     lossy: bool,
-    /// Suites still to try, the current one first.
+    /// The current suite, those still to try, and those that were met with silence.
     suites: Vec<CipherSuiteId>,
+    /// How many of the suites are still to try.
+    untried: usize,
     asked_for_suites: bool,
+    /// The suites the BMC says it has, once it was asked.
+    listed: Vec<CipherSuiteId>,
     skipped_a_silent_suite: bool,
     /// Ask for the wanted level in Open Session instead of "the highest".
     by_level: bool,
@@ -178,8 +182,10 @@ impl Establish {
             attempts: 0,
             silent: 0,
             lossy: false,
+            untried: suites.len().saturating_sub(1),
             suites,
             asked_for_suites: false,
+            listed: Vec::new(),
             skipped_a_silent_suite: false,
             by_level,
             privilege_level,
@@ -248,7 +254,6 @@ impl Establish {
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Progress {
-        let first = self.config.timing.handshake_first;
         match &self.step {
             Step::Pause => {
                 self.open_session(now, generator, out);
@@ -263,7 +268,6 @@ impl Establish {
                 return Progress::Waiting;
             }
             &Step::CipherSuites { tries, .. } if tries >= CIPHER_SUITES_TRIES => {
-                self.wait = first;
                 return self.skip_silent_suite(now, generator, out);
             }
             &Step::CipherSuites { index, tries, .. } => {
@@ -422,25 +426,37 @@ impl Establish {
             self.ask_cipher_suites(now, index + 1, 1, generator, out);
             return Progress::Waiting;
         }
-        let (listed, _) = decode_records(records);
-        let has = |id: &CipherSuiteId| listed.iter().any(|record| record.id == *id);
-        if self.suites.first().is_some_and(|current| !has(current)) {
-            return self.skip_silent_suite(now, generator, out);
+        self.listed = decode_records(records).0.iter().map(|record| record.id).collect();
+        if self.is_listed() {
+            return self.restart(now, generator, out);
         }
-        self.restart(now, generator, out)
+        // Those that the BMC says it has come first.
+        let listed = &self.listed;
+        if let Some(untried) = self.suites.get_mut(1..=self.untried) {
+            untried.sort_by_key(|id| !listed.contains(id));
+        }
+        self.skip_silent_suite(now, generator, out)
     }
 
-    /// Puts the suite nobody answered behind the others, once.
+    fn is_listed(&self) -> bool {
+        self.listed.contains(&self.cipher_suite())
+    }
+
+    /// Puts the suite nobody answered behind the others.
     fn skip_silent_suite(
         &mut self,
         now: Instant,
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Progress {
-        self.suites.rotate_left(1);
-        self.skipped_a_silent_suite = true;
-        self.attempts = 0;
-        self.silent = 0;
+        if self.untried > 0 {
+            self.untried -= 1;
+            self.suites.rotate_left(1);
+            self.skipped_a_silent_suite = true;
+            self.attempts = 0;
+            self.silent = 0;
+            self.wait = self.config.timing.handshake_first;
+        }
         self.restart(now, generator, out)
     }
 
@@ -449,14 +465,21 @@ impl Establish {
     /// Starts again from Open Session, after a pause when many attempts were made.
     fn restart(&mut self, now: Instant, generator: &mut Generator, out: &mut Outbox) -> Progress {
         self.close_unheard(generator, out);
-        if self.attempts >= self.config.timing.login_attempts {
-            return self.fail(Cause::TimedOut);
+        let exhausted = self.attempts >= self.config.timing.login_attempts;
+        let only_silence = self.silent > 0 && self.silent == self.attempts;
+        if self.untried > 0 && only_silence && self.silent >= SILENT_SUITE_TRIES {
+            if !self.asked_for_suites {
+                self.asked_for_suites = true;
+                self.ask_cipher_suites(now, 0, 1, generator, out);
+                return Progress::Waiting;
+            }
+            // A suite the BMC says it has is more likely to have been lost on the way.
+            if exhausted || !self.is_listed() {
+                return self.skip_silent_suite(now, generator, out);
+            }
         }
-        let ask = !self.asked_for_suites && self.suites.len() > 1;
-        if ask && self.silent >= SILENT_SUITE_TRIES {
-            self.asked_for_suites = true;
-            self.ask_cipher_suites(now, 0, 1, generator, out);
-            return Progress::Waiting;
+        if exhausted {
+            return self.fail(Cause::TimedOut);
         }
         // A half-open session is left behind by every attempt that got past Open Session.
         let half_open = matches!(self.step, Step::Rakp2(_) | Step::Rakp4(_));
@@ -830,6 +853,7 @@ impl Establish {
         out: &mut Outbox,
     ) -> Progress {
         self.suites.remove(0);
+        self.untried = self.untried.saturating_sub(1);
         let first = *self.suite_failure.get_or_insert(failure);
         if self.suites.is_empty() {
             return Progress::Failed(first);
