@@ -319,7 +319,8 @@ impl Session {
     /// Something outside the session says that the BMC may have restarted: an ICMP error, or a
     /// packet in v1.5 form. It shortens the wait for a sign of life and proves nothing.
     pub fn handle_hint(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Active | Phase::Privilege(_)) && self.hint.is_none() {
+        // Not before: while the privilege level is raised, silence has its own limit.
+        if matches!(self.phase, Phase::Active) && self.hint.is_none() {
             self.hint = Some(now);
             self.next_keepalive = now;
         }
@@ -536,8 +537,10 @@ impl Session {
     }
 
     fn log_in_again(&mut self, now: Instant) {
-        self.channel = None;
         let (generator, out) = (&mut self.generator, &mut self.outbox);
+        if let Some(mut channel) = self.channel.take() {
+            channel.send_close(generator, out);
+        }
         let login = Establish::start(self.config.clone(), self.learned, now, generator, out);
         self.phase = Phase::Login(Box::new(login));
     }
@@ -606,7 +609,6 @@ impl Session {
                 return self.close_because(now, refused(code));
             }
             self.privilege_level = granted;
-            self.learned.privilege_level = Some(granted);
             return self.on_active(now);
         }
         let lower = match wanted {

@@ -17,6 +17,16 @@ use bmclink::sim::{BmcOptions, ManagedSystem, Profile};
 pub const PROFILES: [Profile; 5] =
     [Profile::Spec, Profile::OpenBmc, Profile::GoIpmi, Profile::Pyghmi, Profile::IpmiSim];
 
+/// Which way a datagram goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    ToBmc,
+    ToConsole,
+}
+
+/// Sees every datagram before the network does, and says what is sent instead of it.
+pub type Tap = Box<dyn FnMut(Way, Vec<u8>) -> Vec<Vec<u8>>>;
+
 /// What a test starts from.
 #[derive(Clone)]
 pub struct Setup {
@@ -103,6 +113,8 @@ pub struct Pair {
     pub drops: Option<Drops>,
     /// Datagrams from the BMC, unopened, when recording.
     pub recorded: Option<Vec<Vec<u8>>>,
+    /// The man in the middle, if any.
+    pub tap: Option<Tap>,
     steps: u64,
     sessions: u64,
     out: Vec<u8>,
@@ -154,6 +166,7 @@ impl Pair {
             marks: Vec::new(),
             drops: None,
             recorded: None,
+            tap: None,
             steps: 0,
             sessions: 1,
             out: Vec::new(),
@@ -225,22 +238,12 @@ impl Pair {
             assert!(rounds < 10_000, "seed {}: neither end comes to rest", self.seed);
             let moved = self.feed();
             let timeout = self.drain_session();
-            while let Some((to, datagram)) = self.bmc.poll_transmit() {
-                self.send(bmc_address(), to, datagram);
+            while let Some((_, datagram)) = self.bmc.poll_transmit() {
+                self.send(Way::ToConsole, datagram);
             }
             if !moved {
                 return timeout;
             }
-        }
-    }
-
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
-        let dropped = match &mut self.drops {
-            Some(drops) => drops(to == bmc_address(), &datagram),
-            None => false,
-        };
-        if !dropped {
-            self.net.send(self.now, from, to, datagram);
         }
     }
 
@@ -275,7 +278,7 @@ impl Pair {
             match self.session.poll_output(self.now, &mut self.out) {
                 Output::Transmit => {
                     let datagram = std::mem::take(&mut self.out);
-                    self.send(console_address(), bmc_address(), datagram);
+                    self.send(Way::ToBmc, datagram);
                 }
                 Output::SolCharacters => self.received.extend_from_slice(&self.out),
                 Output::Event(event) => {
@@ -285,6 +288,26 @@ impl Pair {
                     self.events.push((self.now - self.start, event));
                 }
                 Output::Timeout(timeout) => return timeout,
+            }
+        }
+    }
+
+    fn send(&mut self, way: Way, datagram: Vec<u8>) {
+        let (from, to) = match way {
+            Way::ToBmc => (console_address(), bmc_address()),
+            Way::ToConsole => (bmc_address(), console_address()),
+        };
+        let datagrams = match &mut self.tap {
+            Some(tap) => tap(way, datagram),
+            None => vec![datagram],
+        };
+        for datagram in datagrams {
+            let dropped = match &mut self.drops {
+                Some(drops) => drops(way == Way::ToBmc, &datagram),
+                None => false,
+            };
+            if !dropped {
+                self.net.send(self.now, from, to, datagram);
             }
         }
     }
