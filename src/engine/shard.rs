@@ -206,6 +206,8 @@ impl Shard {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         log::error!(target: "bmclink::engine", "{}: session panicked", slot.shared.name());
         let error = Error::new(ErrorKind::Internal);
+        // What it had half given belongs to nobody else's console.
+        self.characters.clear();
         self.forget_session(bmc, &error);
     }
 
