@@ -14,8 +14,11 @@ const LATE_MAX: u8 = 7;
 /// So many jumps of the sequence within [`GAP_TIME`] need another activation.
 const GAPS_MAX: usize = 16;
 const GAP_TIME: Duration = Duration::from_secs(10);
-/// Copies of an acknowledge when the one before was lost, at most.
-const ACK_COPIES_MAX: u8 = 4;
+/// Copies of an acknowledge, by how often its packet was repeated. When the third does not help
+/// either our packets do not arrive, and some BMCs end a session of which 16 in a row are lost.
+const ACK_COPIES: [u8; 3] = [1, 2, 3];
+/// So many repeats seen of one packet: all acknowledges were lost, and the BMC gave up soon.
+const GIVEN_UP_REPEATS: u8 = 4;
 
 /// A packet that was taken: enough to tell its repeat from another one of the same number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +56,10 @@ pub(super) struct Receiver {
     /// By sequence number; entry 0 is not used.
     taken: [Option<Taken>; 16],
     repeats: u8,
+    /// Acknowledges of the last packet that were sent.
+    acknowledged: u32,
+    /// The BMC gave up on the last packet.
+    given_up: bool,
     acknowledges: VecDeque<Acknowledge>,
     gaps: VecDeque<Instant>,
     resync_due: bool,
@@ -72,6 +79,8 @@ impl Receiver {
             last: SolSequence::NONE,
             taken: [None; 16],
             repeats: 0,
+            acknowledged: 0,
+            given_up: false,
             acknowledges: VecDeque::new(),
             gaps: VecDeque::new(),
             resync_due: false,
@@ -89,6 +98,8 @@ impl Receiver {
         self.last = SolSequence::NONE;
         self.taken = [None; 16];
         self.repeats = 0;
+        self.acknowledged = 0;
+        self.given_up = false;
         self.acknowledges.clear();
         self.gaps.clear();
         self.resync_due = false;
@@ -125,7 +136,7 @@ impl Receiver {
         let new_from = if sequence == self.last {
             self.repeated(known)
         } else if self.last.is_none() || sequence == self.last.next() {
-            0
+            self.renumbered(packet)
         } else if is_late(sequence, self.last, known, packet.characters) {
             self.duplicates += 1;
             self.acknowledge(sequence, packet.characters.len(), 1);
@@ -136,10 +147,12 @@ impl Receiver {
         };
         if sequence != self.last {
             self.repeats = 0;
+            self.acknowledged = 0;
+            self.given_up = false;
             self.last = sequence;
             self.breaks_reported_at = SolSequence::NONE;
         }
-        let copies = (1 + self.repeats).min(ACK_COPIES_MAX);
+        let copies = ACK_COPIES.get(usize::from(self.repeats)).copied().unwrap_or(1);
         self.acknowledge(sequence, packet.characters.len(), copies);
         if status_byte & status::TRANSMIT_OVERRUN != 0 && new_from == 0 {
             self.mark(SolEvent::Overrun);
@@ -157,6 +170,24 @@ impl Receiver {
         self.repeats = self.repeats.saturating_add(1);
         self.duplicates += 1;
         known.map_or(0, |known| known.len)
+    }
+
+    /// A payload without even a header came: what one BMC stack sends when something is
+    /// acknowledged that it does not wait for. If that was the first acknowledge of the last
+    /// packet, it came after the last repeat.
+    pub fn on_headless(&mut self) {
+        self.given_up |= self.acknowledged == 1;
+    }
+
+    /// That BMC stack sends the characters of a packet it gave up under the next number too.
+    /// Others have thrown them away, and say so or go on with other ones.
+    fn renumbered(&mut self, packet: &Packet<'_>) -> usize {
+        let overrun = packet.operation_status & status::TRANSMIT_OVERRUN != 0;
+        if overrun || !self.given_up && self.repeats < GIVEN_UP_REPEATS {
+            return 0;
+        }
+        let before = self.taken[usize::from(self.last.number())];
+        before.filter(|taken| taken.is_start_of(packet.characters)).map_or(0, |taken| taken.len)
     }
 
     fn on_status_alone(&mut self, status_byte: u8) {
@@ -190,6 +221,7 @@ impl Receiver {
     /// Writes the next acknowledge, if one is owed.
     pub fn poll_acknowledge(&mut self, payload: &mut Vec<u8>) -> bool {
         let Some(next) = self.acknowledges.front_mut() else { return false };
+        self.acknowledged += u32::from(next.sequence == self.last);
         Packet {
             sequence: SolSequence::NONE,
             ack_sequence: next.sequence,
