@@ -64,7 +64,8 @@ pub(super) struct Receiver {
     gaps: VecDeque<Instant>,
     resync_due: bool,
     unavailable: bool,
-    breaks_reported_at: SolSequence,
+    /// Status bits of the last packet that were reported.
+    reported: u8,
     /// What was taken and not yet handed on, and the events between.
     characters: Vec<u8>,
     handed_on: usize,
@@ -85,7 +86,7 @@ impl Receiver {
             gaps: VecDeque::new(),
             resync_due: false,
             unavailable: false,
-            breaks_reported_at: SolSequence::NONE,
+            reported: 0,
             characters: Vec::new(),
             handed_on: 0,
             marks: VecDeque::new(),
@@ -103,7 +104,7 @@ impl Receiver {
         self.acknowledges.clear();
         self.gaps.clear();
         self.resync_due = false;
-        self.breaks_reported_at = SolSequence::NONE;
+        self.reported = 0;
     }
 
     /// Whether the sequence jumps so much that SOL should be activated again. Resets itself.
@@ -133,8 +134,11 @@ impl Receiver {
         }
         let at = usize::from(sequence.number());
         let known = self.taken[at];
-        let new_from = if sequence == self.last {
-            self.repeated(known)
+        let repeats = sequence == self.last && is_repeat(known, packet.characters);
+        let new_from = if repeats {
+            self.repeats = self.repeats.saturating_add(1);
+            self.duplicates += 1;
+            known.map_or(0, |known| known.len)
         } else if self.last.is_none() || sequence == self.last.next() {
             self.renumbered(packet)
         } else if is_late(sequence, self.last, known, packet.characters) {
@@ -145,31 +149,25 @@ impl Receiver {
             self.on_gap(now);
             0
         };
-        if sequence != self.last {
+        if !repeats {
+            self.last = sequence;
             self.repeats = 0;
             self.acknowledged = 0;
             self.given_up = false;
-            self.last = sequence;
-            self.breaks_reported_at = SolSequence::NONE;
+            self.reported = 0;
         }
         let copies = ACK_COPIES.get(usize::from(self.repeats)).copied().unwrap_or(1);
         self.acknowledge(sequence, packet.characters.len(), copies);
-        if status_byte & status::TRANSMIT_OVERRUN != 0 && new_from == 0 {
+        let news = status_byte & !self.reported;
+        self.reported |= status_byte;
+        if news & status::TRANSMIT_OVERRUN != 0 {
             self.mark(SolEvent::Overrun);
         }
         self.characters.extend(packet.characters.get(new_from..).unwrap_or_default());
-        self.taken[at] = Some(longer(known.filter(|_| new_from > 0), packet.characters));
-        if status_byte & status::BREAK_DETECTED != 0 && self.breaks_reported_at != sequence {
-            self.breaks_reported_at = sequence;
+        self.taken[at] = Some(longer(known.filter(|_| repeats), packet.characters));
+        if news & status::BREAK_DETECTED != 0 {
             self.mark(SolEvent::BreakDetected);
         }
-    }
-
-    /// The last packet again: only what is behind its known characters is new.
-    fn repeated(&mut self, known: Option<Taken>) -> usize {
-        self.repeats = self.repeats.saturating_add(1);
-        self.duplicates += 1;
-        known.map_or(0, |known| known.len)
     }
 
     /// A payload without even a header came: what one BMC stack sends when something is
@@ -261,6 +259,11 @@ pub(super) enum Received {
     Event(SolEvent),
 }
 
+/// Whether a packet of the last number is that packet again, maybe with more behind it.
+fn is_repeat(known: Option<Taken>, characters: &[u8]) -> bool {
+    known.is_none_or(|known| characters.len() < known.len || known.is_start_of(characters))
+}
+
 /// Whether a packet behind the last one is a repeat that took its time. Some BMCs jump back
 /// after a host reset: then the characters differ.
 fn is_late(
@@ -270,7 +273,9 @@ fn is_late(
     characters: &[u8],
 ) -> bool {
     let behind = sequence.behind(last);
-    (1..=LATE_MAX).contains(&behind) && known.is_some_and(|known| known.is_start_of(characters))
+    let same =
+        |known: Taken| (known.len > 0 || characters.is_empty()) && known.is_start_of(characters);
+    (1..=LATE_MAX).contains(&behind) && known.is_some_and(same)
 }
 
 fn longer(known: Option<Taken>, characters: &[u8]) -> Taken {
@@ -279,3 +284,7 @@ fn longer(known: Option<Taken>, characters: &[u8]) -> Taken {
         _ => Taken::of(characters),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/sol_receive.rs"]
+mod tests;
