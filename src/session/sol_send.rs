@@ -105,6 +105,8 @@ pub(super) struct Sender {
     characters_max: usize,
     sequence: SolSequence,
     synced: bool,
+    /// No packet of this activation is settled yet.
+    fresh: bool,
     in_flight: Option<Outstanding>,
     /// How many empty packets behind `in_flight` were sent to get an acknowledge at all.
     probes: u8,
@@ -179,6 +181,7 @@ impl Sender {
             characters_max: 1,
             sequence: SolSequence::NONE,
             synced: false,
+            fresh: true,
             in_flight: None,
             probes: 0,
             probes_due: 0,
@@ -218,6 +221,7 @@ impl Sender {
         self.sequence = SolSequence::NONE;
         self.last_acked = SolSequence::NONE;
         self.synced = self.acknowledges_empty == Some(false);
+        self.fresh = true;
         self.in_flight = None;
         self.probes = 0;
         self.probes_due = 0;
@@ -474,15 +478,15 @@ impl Sender {
             Kind::Break(_) => self.delivered(packet, events),
             Kind::Data => self.settle_data(now, packet, count, nack),
         }
+        self.fresh = false;
     }
 
     fn settle_data(&mut self, now: Instant, packet: Outstanding, count: u8, nack: bool) {
         let len = packet.characters.len();
         let mut accepted = usize::from(count).min(len);
-        let first_of_activation = packet.sequence.number() == 1;
         if !nack && accepted == 0 && self.ack_zero_means_all {
             accepted = len;
-        } else if usize::from(count) > len && first_of_activation {
+        } else if usize::from(count) > len && self.fresh {
             // The acknowledge of somebody else's packet 1: ours was taken for its repeat.
             accepted = 0;
         }
@@ -799,3 +803,7 @@ fn encode(sequence: SolSequence, operation: u8, characters: &[u8], payload: &mut
     }
     .encode(payload);
 }
+
+#[cfg(test)]
+#[path = "tests/sol_send.rs"]
+mod tests;
