@@ -3,4 +3,5 @@
 mod pair;
 mod seeds;
 
+mod break_is_ordered;
 mod console_bytes_are_exact;
