@@ -8,6 +8,9 @@ use super::failure::{Cause, Failure, Stage};
 use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
 use crate::wire::session_command::cmd;
 
+/// An unanswered keepalive is sent so often at a steady pace, before the pace slows down.
+const KEEPALIVE_STEADY: u32 = 9;
+
 /// Whether a request may be sent again when no answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Repeat {
@@ -76,6 +79,8 @@ struct InFlight {
     first_sent: Instant,
     wait: Duration,
     wait_max: Duration,
+    /// So many transmissions come before the wait grows.
+    steady: u32,
     /// When to send again or give up.
     next: Instant,
 }
@@ -86,6 +91,13 @@ struct Queued {
     transmissions_max: u32,
     wait: Duration,
     wait_max: Duration,
+    steady: u32,
+}
+
+impl InFlight {
+    fn is_over(&self, now: Instant) -> bool {
+        self.request.deadline.is_some_and(|deadline| now >= deadline)
+    }
 }
 
 /// All requests of one session.
@@ -147,7 +159,8 @@ impl Requests {
             _ => self.timing.transmissions,
         };
         let RequestTiming { first, max, .. } = self.timing;
-        let queued = Queued { origin, request, transmissions_max, wait: first, wait_max: max };
+        let (wait, wait_max) = (first, max);
+        let queued = Queued { origin, request, transmissions_max, wait, wait_max, steady: 1 };
         self.queue.push_back(queued);
     }
 
@@ -165,15 +178,22 @@ impl Requests {
             transmissions_max: u32::MAX,
             wait: self.timing.first,
             wait_max,
+            steady: KEEPALIVE_STEADY,
         };
         self.queue.push_front(queued);
     }
 
     /// Takes a request that must be done with within `limit`.
     pub fn submit_within(&mut self, origin: Origin, request: Request, limit: Duration) {
-        let queued =
-            Queued { origin, request, transmissions_max: 2, wait: limit / 2, wait_max: limit / 2 };
-        self.queue.push_back(queued);
+        let half = limit / 2;
+        self.queue.push_back(Queued {
+            origin,
+            request,
+            transmissions_max: 2,
+            wait: half,
+            wait_max: half,
+            steady: 1,
+        });
     }
 
     /// Writes the LAN message of the next request that is due, if any.
@@ -181,10 +201,12 @@ impl Requests {
         if let Some(due) = self
             .in_flight
             .iter_mut()
-            .find(|r| now >= r.next && r.transmissions < r.transmissions_max)
+            .find(|r| now >= r.next && r.transmissions < r.transmissions_max && !r.is_over(now))
         {
             due.transmissions += 1;
-            due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
+            if due.transmissions > due.steady {
+                due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
+            }
             due.next = next_time(now, due.wait, due.request.deadline);
             self.retransmits += 1;
             encode(&due.request, due.rq_seq, message);
@@ -206,6 +228,7 @@ impl Requests {
             first_sent: now,
             wait: queued.wait,
             wait_max: queued.wait_max,
+            steady: queued.steady,
             next: next_time(now, queued.wait, queued.request.deadline),
             request: queued.request,
         });
@@ -220,7 +243,7 @@ impl Requests {
             return Some((queued.origin, Failure::new(Cause::TimedOut, Stage::Active)));
         }
         let expired = |r: &InFlight| {
-            over(r.request.deadline) || now >= r.next && r.transmissions >= r.transmissions_max
+            r.is_over(now) || now >= r.next && r.transmissions >= r.transmissions_max
         };
         let at = self.in_flight.iter().position(expired)?;
         let gone = self.in_flight.swap_remove(at);
