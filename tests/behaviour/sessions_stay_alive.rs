@@ -376,3 +376,65 @@ fn the_null_user_and_a_lower_level_stay_alive_too() {
     pair.run_for(secs(HOUR));
     assert!(pair.session.is_active() && pair.bmc.sessions() == 1);
 }
+
+/// How long an answer may take is the caller's to say.
+#[test]
+fn a_late_answer_is_waited_for_until_the_deadline() {
+    for (net_fn, cmd, data) in [(APP, GET_DEVICE_ID, &[][..]), (CHASSIS, 0x02, &[3])] {
+        for repeat in [Repeat::ByCommand, Repeat::Never, Repeat::Idempotent] {
+            let mut pair = logged_in(Profile::Spec, 15);
+            // Other commands keep the session alive meanwhile.
+            pair.bmc.command_delay(net_fn, cmd, secs(12));
+            let mut wanted = request(1, net_fn, cmd, data);
+            wanted.deadline = Some(pair.now + secs(20));
+            wanted.repeat = repeat;
+            pair.session.submit(wanted);
+            pair.run_for(secs(30));
+            let what = format!("{net_fn:02x} {cmd:02x} {repeat:?}");
+            assert!(pair.reply(1).unwrap().is_ok(), "{what}: {:?}", pair.reply(1));
+            let copies = pair.session.counters().request_retransmits;
+            match (repeat, net_fn) {
+                (Repeat::Never, _) => assert_eq!(copies, 0, "{what}"),
+                (Repeat::ByCommand, CHASSIS) => assert_eq!(copies, 1, "{what}"),
+                _ => assert_eq!(copies, 4, "{what}"),
+            }
+        }
+    }
+}
+
+/// A command that acts is not sent again, but its answer is waited for as long as any other's.
+#[test]
+fn a_slow_power_cycle_is_no_unknown_outcome() {
+    for profile in PROFILES {
+        let mut pair = logged_in(profile, 16);
+        pair.bmc.command_delay(CHASSIS, 0x02, secs(8));
+        assert!(pair.command(1, CHASSIS, 0x02, &[3]).is_ok(), "{profile:?}");
+    }
+}
+
+/// With several requests in flight, one may stay there while the numbers go round.
+#[test]
+fn a_number_that_is_in_use_is_left_out() {
+    let mut setup = Setup::new(Profile::Spec, 17);
+    setup.config.request_window = 4;
+    let mut pair = setup.start();
+    pair.log_in().unwrap();
+    // Get System GUID, slow once.
+    pair.bmc.command_delay(APP, 0x37, secs(10));
+    let mut slow = request(1, APP, 0x37, &[]);
+    slow.repeat = Repeat::Never;
+    slow.deadline = Some(pair.now + secs(20));
+    pair.session.submit(slow);
+    pair.run_for(millis(20));
+    pair.bmc.command_delay(APP, 0x37, millis(0));
+    for token in 2..202 {
+        pair.session.submit(request(token, APP, 0x37, &[]));
+    }
+    let begun = pair.elapsed();
+    pair.run_for(secs(5));
+    assert!(pair.reply(1).is_none(), "answered by another's answer");
+    assert!((2..202).all(|token| pair.reply(token).is_some_and(|reply| reply.is_ok())));
+    pair.run_for(secs(10));
+    assert!(pair.reply(1).expect("an end").is_ok());
+    assert!(pair.elapsed() > begun);
+}
