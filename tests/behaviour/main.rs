@@ -9,4 +9,5 @@ mod console_bytes_are_exact;
 mod early_data_is_kept;
 mod errors_name_the_cause;
 mod every_cipher_suite_works;
+mod ipmi_15_works_when_allowed;
 mod sessions_stay_alive;
