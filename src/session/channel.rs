@@ -20,8 +20,8 @@ use crate::wire::{SessionId, SessionSequence, rmcp};
 /// The protection of a live session.
 #[derive(Debug)]
 pub(super) enum Channel {
-    V20(ChannelV20),
-    V15(ChannelV15),
+    V20(Box<ChannelV20>),
+    V15(Box<ChannelV15>),
 }
 
 #[derive(Debug)]

@@ -788,7 +788,7 @@ impl Establish {
     /// is closed unseen.
     fn close_unheard(&self, generator: &mut Generator, out: &mut Outbox) {
         let Step::Rakp4(wait) = &self.step else { return };
-        Channel::V20(self.established(wait).channel).send_close(generator, out);
+        Channel::V20(Box::new(self.established(wait).channel)).send_close(generator, out);
     }
 
     // What a failure leads to

@@ -306,6 +306,13 @@ impl Session {
                 let progress = login.handle_timeout(now, &mut self.outbox);
                 self.on_login15(now, progress);
             }
+            &mut Phase::Closing { until, close_sent: false, failure } if now >= until => {
+                // The BMC did not answer Deactivate Payload: Close Session may still reach it.
+                if let Some(sol) = &mut self.sol {
+                    sol.end(failure);
+                }
+                self.close_session_when_free(now);
+            }
             &mut Phase::Closing { until, failure, .. } if now >= until => self.end(failure),
             Phase::Privilege(_) | Phase::Active => self.check_alive(now),
             _ => {}
@@ -401,8 +408,11 @@ impl Session {
     /// Deactivates SOL and nothing else; [`SolEvent::Ended`] follows.
     pub fn sol_close(&mut self) {
         let Some(mut sol) = self.sol.take() else { return };
-        self.requests.cancel_sol(sol.number);
-        sol.close(&self.sol_session());
+        // Once is enough: the request that deactivates it is among those that are cancelled.
+        if !sol.is_closing() {
+            self.requests.cancel_sol(sol.number);
+            sol.close(&self.sol_session());
+        }
         self.sol = Some(sol);
     }
 
@@ -418,7 +428,11 @@ impl Session {
             Phase::Login(_) | Phase::Login15(_) => return self.end(failure),
             Phase::Privilege(_) | Phase::Active => {}
         }
-        self.fail_requests(Cause::Closed);
+        while let Some((origin, failure)) = self.requests.take_any_but_sol(Cause::Closed) {
+            if let Origin::User(token) = origin {
+                self.events.push_back(Event::Reply { token, result: Err(failure) });
+            }
+        }
         let until = now + self.config.timing.close * 2;
         self.phase = Phase::Closing { until, close_sent: false, failure };
         self.sol_close();
@@ -459,6 +473,16 @@ impl Session {
     /// Whether the login is over and the session lives.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active)
+    }
+
+    /// Whether the session is over, or on its way there.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. } | Phase::Closed)
+    }
+
+    /// Whether SOL is active, or on its way there or back.
+    pub fn sol_is_open(&self) -> bool {
+        self.sol.is_some()
     }
 
     /// Whether the session is over.
@@ -534,7 +558,7 @@ impl Session {
             Progress15::Waiting => {}
             Progress15::Failed(failure) => self.end(failure),
             Progress15::Established(channel, level) => {
-                self.channel = Some(Channel::V15(*channel));
+                self.channel = Some(Channel::V15(channel));
                 self.raise_privilege(now, level);
             }
         }
@@ -547,7 +571,7 @@ impl Session {
             self.learned.cipher_suite = Some(suite);
         }
         self.learned.open_session_by_level = Some(established.open_session_by_level);
-        self.channel = Some(Channel::V20(established.channel));
+        self.channel = Some(Channel::V20(Box::new(established.channel)));
         self.raise_privilege(now, established.privilege_level);
     }
 

@@ -2,6 +2,7 @@
 
 mod pair;
 mod scripted;
+mod seeds;
 
 mod closing_a_console_only_deactivates_sol;
 mod connect_blocks_until_known;

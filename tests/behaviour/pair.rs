@@ -105,6 +105,12 @@ pub struct Pair {
     pub host_received: Vec<u8>,
     /// Whether the host sends back what it receives.
     pub host_echoes: bool,
+    /// Whether the host leaves alone what it receives.
+    pub host_stalled: bool,
+    /// Every event of SOL, with how many characters came before it.
+    pub marks: Vec<(usize, SolEvent)>,
+    /// Says which datagrams get lost, besides those that the network loses by chance.
+    pub drops: Option<Drops>,
     /// Datagrams from the BMC, unopened, when recording.
     pub recorded: Option<Vec<Vec<u8>>>,
     /// The man in the middle, if any.
@@ -112,6 +118,14 @@ pub struct Pair {
     steps: u64,
     sessions: u64,
     out: Vec<u8>,
+}
+
+/// Whether a datagram, to the BMC (true) or from it, gets lost.
+pub type Drops = Box<dyn FnMut(bool, &[u8]) -> bool>;
+
+/// Whether a datagram holds a SOL payload: its type is never encrypted.
+pub fn is_sol(datagram: &[u8]) -> bool {
+    datagram.get(4) == Some(&6) && datagram.get(5).is_some_and(|byte| byte & 0x3f == 1)
 }
 
 pub fn console_address() -> SocketAddr {
@@ -148,6 +162,9 @@ impl Pair {
             printing: VecDeque::new(),
             host_received: Vec::new(),
             host_echoes: false,
+            host_stalled: false,
+            marks: Vec::new(),
+            drops: None,
             recorded: None,
             tap: None,
             steps: 0,
@@ -238,7 +255,7 @@ impl Pair {
             assert_eq!(self.session.sol_write(self.now, &bytes), space);
             moved = true;
         }
-        let input = self.bmc.serial_input();
+        let input = if self.host_stalled { Vec::new() } else { self.bmc.serial_input() };
         if !input.is_empty() {
             if self.host_echoes {
                 self.printing.extend(&input);
@@ -264,7 +281,12 @@ impl Pair {
                     self.send(Way::ToBmc, datagram);
                 }
                 Output::SolCharacters => self.received.extend_from_slice(&self.out),
-                Output::Event(event) => self.events.push((self.now - self.start, event)),
+                Output::Event(event) => {
+                    if let Event::Sol(event) = &event {
+                        self.marks.push((self.received.len(), event.clone()));
+                    }
+                    self.events.push((self.now - self.start, event));
+                }
                 Output::Timeout(timeout) => return timeout,
             }
         }
@@ -280,7 +302,13 @@ impl Pair {
             None => vec![datagram],
         };
         for datagram in datagrams {
-            self.net.send(self.now, from, to, datagram);
+            let dropped = match &mut self.drops {
+                Some(drops) => drops(way == Way::ToBmc, &datagram),
+                None => false,
+            };
+            if !dropped {
+                self.net.send(self.now, from, to, datagram);
+            }
         }
     }
 

@@ -1,0 +1,302 @@
+//! The handles users hold: blocking calls with timeouts, safe from any thread.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{BmcConfig, ConsoleConfig};
+use crate::console::Cursor;
+use crate::engine::{
+    BmcHandle, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine, deadline,
+    waiter,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Repeat, Reply, Request};
+use crate::wire::message::CompletionCode;
+
+/// Wait as long as it takes. Every timeout of the library can be this.
+pub const FOREVER: Duration = Duration::MAX;
+
+impl Engine {
+    /// A handle for one BMC. Nothing is sent until something is asked of it.
+    ///
+    /// Fails with `Misuse` for settings out of range: no credentials, a password that is too
+    /// long, an xRC4 suite. Blocks for one turn of a shard's loop.
+    pub fn bmc(&self, config: BmcConfig) -> Result<Bmc> {
+        Ok(Bmc { handle: Arc::new(self.add(config)?) })
+    }
+}
+
+/// One managed BMC: at most one live IPMI session, opened when something is first asked of it
+/// and shared by all commands and the console.
+///
+/// Clones are handles to the same BMC. When the last one and the last console are gone, the
+/// session is closed at the BMC.
+#[derive(Debug, Clone)]
+pub struct Bmc {
+    handle: Arc<BmcHandle>,
+}
+
+/// A response: its completion code and what follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawReply {
+    /// The completion code; 0 is success.
+    pub completion_code: CompletionCode,
+    /// The response data behind the completion code.
+    pub data: Vec<u8>,
+}
+
+impl Bmc {
+    /// Logs in unless a session is up, and blocks until that is known to have worked or not.
+    ///
+    /// Errors name the cause: `UserName`, `Password`, `KG`, `Privilege`, `CipherSuite`,
+    /// `NoFreeSession`, `Unreachable`, `ConnectionRefused`, `NameNotFound` and more; `TimedOut`
+    /// when `timeout` was over while the BMC was still answering.
+    pub fn connect(&self, timeout: Duration) -> Result<()> {
+        self.handle.connect(timeout)
+    }
+
+    /// Sends any command and blocks until its response is there, whatever its completion code.
+    ///
+    /// Logs in first when no session is up. `net_fn` is even, `lun` 0 to 3. Commands known to
+    /// act (chassis control, resets, writes that add) are sent again at most once when no
+    /// answer comes and then end with `OutcomeUnknown`; all others are repeated until `timeout`.
+    pub fn raw(
+        &self,
+        net_fn: u8,
+        lun: u8,
+        cmd: u8,
+        data: &[u8],
+        timeout: Duration,
+    ) -> Result<RawReply> {
+        let reply = self.request(net_fn, lun, cmd, data, Repeat::ByCommand, timeout)?;
+        Ok(RawReply { completion_code: reply.completion_code, data: reply.data })
+    }
+
+    pub(crate) fn request(
+        &self,
+        net_fn: u8,
+        lun: u8,
+        cmd: u8,
+        data: &[u8],
+        repeat: Repeat,
+        timeout: Duration,
+    ) -> Result<Reply> {
+        if net_fn & 1 != 0 || net_fn > 0x3f {
+            return Err(Error::misuse("the network function of a request is even, 0 to 3Eh"));
+        }
+        if lun > 3 {
+            return Err(Error::misuse("the LUN is not 0 to 3"));
+        }
+        if data.len() > DATA_MAX {
+            return Err(Error::misuse("more than 240 bytes of request data"));
+        }
+        let data = data.to_vec();
+        let request = Request { token: 0, net_fn, lun, cmd, data, deadline: None, repeat };
+        self.handle.request(request, timeout)
+    }
+
+    /// A console of this BMC. Nothing is sent until [`Console::connect`].
+    ///
+    /// Fails with `Misuse` for settings out of range.
+    pub fn console(&self, config: ConsoleConfig) -> Result<Console> {
+        config.check()?;
+        let shared = Arc::new(ConsoleShared::new(config));
+        let inner = ConsoleInner { bmc: self.handle.clone(), shared };
+        Ok(Console { inner: Arc::new(inner) })
+    }
+
+    /// The session as it stands.
+    pub fn status(&self) -> BmcStatus {
+        self.handle.shared.status.lock().clone()
+    }
+}
+
+/// A LAN message of a v1.5 session is 255 bytes at most; this leaves room for its header.
+const DATA_MAX: usize = 240;
+
+#[derive(Debug)]
+struct ConsoleInner {
+    bmc: Arc<BmcHandle>,
+    shared: Arc<ConsoleShared>,
+}
+
+impl Drop for ConsoleInner {
+    fn drop(&mut self) {
+        self.shared.set_closed();
+        // Nobody waits for it here: the shard deactivates SOL on its own.
+        self.bmc.abandon_console(&self.shared);
+    }
+}
+
+/// The serial console of one BMC, by Serial over LAN.
+///
+/// Clones are handles to the same console; [`Reader`]s are attached to it. When the last of
+/// all these is gone, SOL is deactivated. Bytes go through unchanged, all 256 values of them.
+#[derive(Debug, Clone)]
+pub struct Console {
+    inner: Arc<ConsoleInner>,
+}
+
+impl Console {
+    /// Connects, logging in first when no session is up, and blocks until SOL is active or is
+    /// known not to become so.
+    ///
+    /// Returns at once when it is connected already. Besides the errors of [`Bmc::connect`]:
+    /// `SolDisabled`, `SolInUse`, `SolRefused`, `Incompatible` (a v1.5 session has no console)
+    /// and `Busy` (another console of the same [`Bmc`] is connected).
+    pub fn connect(&self, timeout: Duration) -> Result<()> {
+        if self.inner.shared.is_closed() {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        self.inner.bmc.connect_console(&self.inner.shared, timeout)
+    }
+
+    /// Where the console is in its life.
+    pub fn state(&self) -> ConsoleState {
+        self.inner.shared.state()
+    }
+
+    /// Blocks until the state is another one than `seen`, or until `timeout`; gives the state.
+    pub fn wait_state(&self, seen: ConsoleState, timeout: Duration) -> ConsoleState {
+        self.inner.shared.wait_state(seen, deadline(timeout))
+    }
+
+    /// Why the console is not connected, after it was or was tried to be.
+    pub fn reason(&self) -> Option<Error> {
+        self.inner.shared.reason()
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> ConsoleStats {
+        self.inner.shared.stats()
+    }
+
+    /// Attaches a reader that first gets what is kept of the past, then what comes.
+    pub fn reader(&self) -> Reader {
+        Reader { console: self.clone(), cursor: self.inner.shared.cursor(true) }
+    }
+
+    /// Attaches a reader that gets only what comes from now on.
+    pub fn live_reader(&self) -> Reader {
+        Reader { console: self.clone(), cursor: self.inner.shared.cursor(false) }
+    }
+
+    /// Takes input for the host and says how many bytes: all that there is room for, at least
+    /// one. Blocks until `timeout` while there is no room at all, then `TimedOut`.
+    ///
+    /// Input is taken only while the console is connected, else `NotConnected` or `Lost`.
+    /// What is taken is sent in order, each byte once; [`drain`](Console::drain) tells when the
+    /// BMC has it. What a lost connection leaves behind is counted in
+    /// [`ConsoleStats::input_lost`] and never sent later.
+    pub fn write(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
+        let until = deadline(timeout);
+        let (taken, tell) = self.inner.shared.write(bytes, until)?;
+        if tell {
+            self.inner.bmc.console_input(None)?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes all of `bytes`, blocking as needed; on an error, says nothing of how many were
+    /// taken. `timeout` is for the whole call.
+    pub fn write_all(&self, mut bytes: &[u8], timeout: Duration) -> Result<()> {
+        let until = deadline(timeout);
+        while !bytes.is_empty() {
+            let left = until.map_or(FOREVER, |until| {
+                until.saturating_duration_since(std::time::Instant::now())
+            });
+            let taken = self.write(bytes, left)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Blocks until the BMC has acknowledged everything that was written.
+    pub fn drain(&self, timeout: Duration) -> Result<()> {
+        self.inner.shared.drain(deadline(timeout))
+    }
+
+    /// Sends a break behind everything written before it, and blocks until the BMC has
+    /// acknowledged it.
+    pub fn send_break(&self, timeout: Duration) -> Result<()> {
+        let until = deadline(timeout);
+        let (wait, done) = waiter();
+        self.inner.shared.push_break(done)?;
+        self.inner.bmc.console_input(until)?;
+        wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
+    }
+
+    /// Deactivates SOL and blocks until the BMC has done so, at most `timeout`.
+    ///
+    /// The session under it lives on for commands and later consoles. All calls that wait on
+    /// this console end with `Closed`; readers first get what is left.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        self.inner.shared.set_closed();
+        self.inner.bmc.close_console(&self.inner.shared, timeout.saturating_add(CLOSE_GRACE))
+    }
+}
+
+/// Writes to the console, blocking as long as it takes.
+impl io::Write for &Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(Console::write(self, bytes, FOREVER)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.drain(FOREVER)?)
+    }
+}
+
+/// Writes to the console, blocking as long as it takes.
+impl io::Write for Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(Console::write(self, bytes, FOREVER)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.drain(FOREVER)?)
+    }
+}
+
+/// One attached reader of a console: its own place in what the console printed.
+///
+/// A reader that falls behind by more than [`ConsoleConfig::replay_len`] loses the oldest bytes
+/// and is told how many; it never slows the console or another reader.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    console: Console,
+    cursor: Cursor,
+}
+
+impl Reader {
+    /// Copies what is there, at least one byte; blocks until `timeout` for it, then `TimedOut`.
+    ///
+    /// While the console was never connected, or is being connected, this waits. After a loss
+    /// it first gives what is left and then the reason, every time until the console is
+    /// connected again.
+    pub fn read(&mut self, out: &mut [u8], timeout: Duration) -> Result<usize> {
+        self.console.inner.shared.read(&mut self.cursor, out, deadline(timeout))
+    }
+
+    /// How many bytes were overwritten before this reader came to them.
+    pub fn lost(&self) -> u64 {
+        self.cursor.lost()
+    }
+
+    /// The console this reader is attached to.
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+}
+
+/// Reads from the console, blocking as long as it takes. A closed console is the end of the
+/// stream; a lost one is an error.
+impl io::Read for Reader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match Reader::read(self, out, FOREVER) {
+            Err(error) if error.kind() == ErrorKind::Closed => Ok(0),
+            result => Ok(result?),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Every limit, its unit and its default.
+//!
+//! The memory of N connected and idle consoles is about N times 5 KiB, and of one with data
+//! [`ConsoleConfig::replay_len`] and [`ConsoleConfig::input_len`] more at most; each shard adds
+//! one receive batch of 128 KiB.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::credentials::Credentials;
+use crate::error::{Error, Result};
+use crate::session::{
+    CipherSuiteId, Quirk, Quirks, SessionConfig, SolConfig, TakeOver, Timing, UserLookup, Version,
+};
+use crate::wire::ipmi15::AuthType;
+use crate::wire::{PrivilegeLevel, RMCP_PORT};
+
+/// How an [`Engine`](crate::Engine) is made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Threads that run sessions, 1 to 64. Default: one per core, at most 4.
+    pub shards: usize,
+    /// BMCs that share one UDP socket, 1 to 65,536. Default 256.
+    pub bmcs_per_socket: usize,
+    /// Calls that may wait for one shard, 1 to 1,048,576; the next one waits itself. Default
+    /// 4,096.
+    pub inbox_len: usize,
+    /// Receive buffer asked of the kernel per socket, in bytes. Default 1 MiB; the kernel may
+    /// give less.
+    pub receive_buffer_len: usize,
+    /// Local address of the sockets. Default: the kernel's choice.
+    pub local_address: Option<IpAddr>,
+    /// Threads that resolve names, 1 to 64, started with the first name. Default 2.
+    pub resolvers: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        EngineConfig {
+            shards: cores.min(4),
+            bmcs_per_socket: 256,
+            inbox_len: 4096,
+            receive_buffer_len: 1 << 20,
+            local_address: None,
+            resolvers: 2,
+        }
+    }
+}
+
+impl EngineConfig {
+    pub(crate) fn check(&self) -> Result<()> {
+        let limits = [
+            ("shards", self.shards, 64),
+            ("bmcs_per_socket", self.bmcs_per_socket, 65_536),
+            ("inbox_len", self.inbox_len, 1 << 20),
+            ("resolvers", self.resolvers, 64),
+        ];
+        match limits.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
+            None => Ok(()),
+            Some((name, value, max)) => {
+                Err(Error::misuse(format!("{name} is {value}, not 1 to {max}")))
+            }
+        }
+    }
+}
+
+/// One BMC: where it is, who logs in, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BmcConfig {
+    /// A name, an IPv4 or an IPv6 address; link-local ones with `%` and a scope. No port.
+    pub host: String,
+    /// UDP port. Default 623.
+    pub port: u16,
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// Let an empty user name log in. Default no.
+    pub allow_null_user: bool,
+    /// Suites to try, best first. Default 17, then 3. Suites without integrity or encryption
+    /// are used only when listed here.
+    pub cipher_suites: Vec<CipherSuiteId>,
+    /// The level to work at. Default: Administrator, or what the BMC grants below it.
+    pub privilege_level: Option<PrivilegeLevel>,
+    /// How the BMC looks the user up. Default: by name only.
+    pub user_lookup: UserLookup,
+    /// Which IPMI version. Default: v2.0 only.
+    pub version: Version,
+    /// AuthTypes of v1.5, best first. Default MD5, MD2.
+    pub auth_types: Vec<AuthType>,
+    /// Workarounds for this BMC. Default none; most deviations need none.
+    pub quirks: Quirks,
+    /// Commands in flight at once, 1 to 8. Default 1: more than many BMCs can take.
+    pub request_window: usize,
+    /// Every waiting time of the session.
+    pub timing: Timing,
+}
+
+impl BmcConfig {
+    /// A BMC with every default.
+    pub fn new(host: impl Into<String>, credentials: Credentials) -> Self {
+        let session = SessionConfig::default();
+        BmcConfig {
+            host: host.into(),
+            port: RMCP_PORT,
+            credentials,
+            allow_null_user: false,
+            cipher_suites: session.cipher_suites,
+            privilege_level: None,
+            user_lookup: session.user_lookup,
+            version: session.version,
+            auth_types: session.auth_types,
+            quirks: Quirks::NONE,
+            request_window: 1,
+            timing: session.timing,
+        }
+    }
+
+    /// Sets the UDP port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Lets an empty user name log in.
+    #[must_use]
+    pub fn allow_null_user(mut self, allow: bool) -> Self {
+        self.allow_null_user = allow;
+        self
+    }
+
+    /// Sets the cipher suites to try, by ID, best first.
+    #[must_use]
+    pub fn cipher_suites(mut self, ids: &[u8]) -> Self {
+        self.cipher_suites = ids.iter().copied().map(CipherSuiteId).collect();
+        self
+    }
+
+    /// Sets the privilege level to work at: a BMC that grants less is an error then.
+    #[must_use]
+    pub fn privilege_level(mut self, level: PrivilegeLevel) -> Self {
+        self.privilege_level = Some(level);
+        self
+    }
+
+    /// Adds a workaround.
+    #[must_use]
+    pub fn quirk(mut self, quirk: Quirk) -> Self {
+        self.quirks.insert(quirk);
+        self
+    }
+
+    /// Sets which IPMI version to log in with.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = version;
+        self
+    }
+
+    pub(crate) fn session_config(&self) -> SessionConfig {
+        let credentials = self.credentials.current();
+        SessionConfig {
+            user_name: credentials.user_name.clone(),
+            password: credentials.password.clone(),
+            k_g: credentials.k_g.clone(),
+            allow_null_user: self.allow_null_user,
+            cipher_suites: self.cipher_suites.clone(),
+            privilege_level: self.privilege_level,
+            user_lookup: self.user_lookup,
+            version: self.version,
+            auth_types: self.auth_types.clone(),
+            quirks: self.quirks,
+            request_window: self.request_window,
+            timing: self.timing.clone(),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.host.is_empty() {
+            return Err(Error::misuse("no host was given"));
+        }
+        if self.port == 0 {
+            return Err(Error::misuse("the port is 0"));
+        }
+        Ok(self.session_config().check()?)
+    }
+}
+
+/// How a console is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsoleConfig {
+    /// SOL instance, 1 to 15. Default 1.
+    pub instance: u8,
+    /// What to do when another session owns SOL. Default: take it when that session is gone.
+    pub take_over: TakeOver,
+    /// Accept SOL in clear from a BMC that refuses to encrypt it. Default no.
+    pub allow_clear: bool,
+    /// Bytes of the past that are kept for readers, 1 KiB to 1 GiB, grown as needed. Default
+    /// 64 KiB.
+    pub replay_len: usize,
+    /// Bytes of input that wait for the BMC, 1 to 16 MiB. Default 16 KiB.
+    pub input_len: usize,
+    /// How long input is collected to fill a packet, at most 1 s. Default 0: not at all.
+    pub accumulate: Duration,
+    /// The wait for the first acknowledge, 10 ms to 60 s. Default 500 ms.
+    pub retransmit_first: Duration,
+    /// The shortest wait for an acknowledge once round trips were measured. Default 50 ms.
+    pub retransmit_min: Duration,
+    /// The longest wait for an acknowledge. Default 1 s.
+    pub retransmit_max: Duration,
+    /// An empty packet is sent after this long without input. Default never.
+    pub keepalive: Option<Duration>,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        let sol = SolConfig::default();
+        ConsoleConfig {
+            instance: sol.instance,
+            take_over: sol.take_over,
+            allow_clear: sol.allow_clear,
+            replay_len: 64 << 10,
+            input_len: 16 << 10,
+            accumulate: sol.accumulate,
+            retransmit_first: sol.retransmit_first,
+            retransmit_min: sol.retransmit_min,
+            retransmit_max: sol.retransmit_max,
+            keepalive: sol.keepalive,
+        }
+    }
+}
+
+/// The time after which quirks `serialkeepalive` and `serialkeepaliveempty` send a packet.
+const QUIRK_KEEPALIVE: Duration = Duration::from_secs(30);
+
+impl ConsoleConfig {
+    /// Sets what to do when another session owns SOL.
+    #[must_use]
+    pub fn take_over(mut self, take_over: TakeOver) -> Self {
+        self.take_over = take_over;
+        self
+    }
+
+    /// Sets the SOL instance.
+    #[must_use]
+    pub fn instance(mut self, instance: u8) -> Self {
+        self.instance = instance;
+        self
+    }
+
+    /// Sets how many bytes of the past are kept for readers.
+    #[must_use]
+    pub fn replay_len(mut self, len: usize) -> Self {
+        self.replay_len = len;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let ms = |duration: Duration| duration.as_millis();
+        let problem = if !(1..=15).contains(&self.instance) {
+            "the SOL instance is not 1 to 15"
+        } else if !(1 << 10..=1 << 30).contains(&self.replay_len) {
+            "replay_len is not 1 KiB to 1 GiB"
+        } else if !(1..=16 << 20).contains(&self.input_len) {
+            "input_len is not 1 byte to 16 MiB"
+        } else if ms(self.accumulate) > 1000 {
+            "accumulate is more than 1 s"
+        } else if !(10..=60_000).contains(&ms(self.retransmit_first))
+            || !(10..=60_000).contains(&ms(self.retransmit_min))
+            || !(10..=60_000).contains(&ms(self.retransmit_max))
+        {
+            "a retransmit time is not 10 ms to 60 s"
+        } else if self.retransmit_min > self.retransmit_max {
+            "retransmit_min is more than retransmit_max"
+        } else if self.keepalive.is_some_and(|every| ms(every) < 1000) {
+            "keepalive is less than 1 s"
+        } else {
+            return Ok(());
+        };
+        Err(Error::misuse(problem))
+    }
+
+    pub(crate) fn sol_config(&self, quirks: Quirks, session_port: u16) -> SolConfig {
+        let nul = quirks.has(Quirk::SerialKeepalive);
+        let quirk_keepalive = nul || quirks.has(Quirk::SerialKeepaliveEmpty);
+        SolConfig {
+            instance: self.instance,
+            take_over: self.take_over,
+            allow_clear: self.allow_clear,
+            accumulate: self.accumulate,
+            retransmit_first: self.retransmit_first,
+            retransmit_min: self.retransmit_min,
+            retransmit_max: self.retransmit_max,
+            keepalive: self.keepalive.or(quirk_keepalive.then_some(QUIRK_KEEPALIVE)),
+            keepalive_nul: nul,
+            ack_zero_means_all: quirks.has(Quirk::SolAckZero) || quirks.has(Quirk::Intel20),
+            session_port,
+            ..SolConfig::default()
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Threads, sockets, clock: never looks inside a datagram.
+
+mod console;
+mod deadline;
+mod inbox;
+mod resolve;
+mod shard;
+mod slots;
+mod socket;
+mod sockets;
+mod wait;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mio::{Poll, Waker};
+
+pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
+pub use self::console::{ConsoleState, ConsoleStats};
+use self::inbox::{Inbox, inbox};
+use self::resolve::Resolvers;
+use self::shard::{Command, Shard};
+pub use self::slots::BmcStatus;
+pub(crate) use self::slots::{BmcKey, BmcShared};
+use self::sockets::WAKER;
+pub(crate) use self::wait::{deadline, waiter};
+use crate::config::{BmcConfig, EngineConfig};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Reply, Request};
+use crate::sync::Mutex;
+
+/// How long a thread whose timeout is over waits for the shard's word on why: a turn of its
+/// loop, on a machine that is busy.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// How long a reply may be late behind its request's deadline.
+const REPLY_GRACE: Duration = Duration::from_millis(200);
+
+/// The threads that run sessions. Dropping it closes every session at its BMC and ends every
+/// thread, within three seconds.
+///
+/// Handles of BMCs and consoles may outlive it: their calls then fail with `ShutDown`.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<EngineShared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct EngineShared {
+    shards: Vec<ShardHandle>,
+    next_id: AtomicU64,
+}
+
+struct ShardHandle {
+    inbox: Inbox<Command>,
+    bmcs: AtomicUsize,
+}
+
+impl std::fmt::Debug for ShardHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardHandle").field("bmcs", &self.bmcs).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts the threads.
+    ///
+    /// Fails with `Misuse` for a value out of range, with `Io` when the system gives no thread
+    /// or poll.
+    pub fn new(config: EngineConfig) -> Result<Engine> {
+        config.check()?;
+        let resolvers = Resolvers::new(config.resolvers);
+        let mut engine = Engine {
+            shared: Arc::new(EngineShared { shards: Vec::new(), next_id: AtomicU64::new(1) }),
+            threads: Vec::new(),
+        };
+        let mut shards = Vec::new();
+        for number in 0..config.shards {
+            let started = start_shard(number, &config, resolvers.clone());
+            match started {
+                Ok((handle, thread)) => {
+                    shards.push(handle);
+                    engine.threads.push(thread);
+                }
+                Err(error) => {
+                    engine.shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+                    return Err(Error::io("cannot start a shard", &error));
+                }
+            }
+        }
+        engine.shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+        Ok(engine)
+    }
+
+    pub(crate) fn add(&self, config: BmcConfig) -> Result<BmcHandle> {
+        config.check()?;
+        let shared = Arc::new(BmcShared { config, status: Mutex::default() });
+        let load = |shard: &&ShardHandle| shard.bmcs.load(Ordering::Relaxed);
+        let (number, _) = self
+            .shared
+            .shards
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, shard)| load(shard))
+            .ok_or_else(|| Error::new(ErrorKind::ShutDown))?;
+        let (wait, done) = waiter();
+        let shard = &self.shared.shards[number];
+        shard.inbox.send(Command::Add { shared: shared.clone(), done }, None)?;
+        let key = wait.wait(None).unwrap_or_else(|| Err(Error::new(ErrorKind::ShutDown)))?;
+        shard.bmcs.fetch_add(1, Ordering::Relaxed);
+        Ok(BmcHandle { engine: self.shared.clone(), shard: number, key, shared })
+    }
+}
+
+fn start_shard(
+    number: usize,
+    config: &EngineConfig,
+    resolvers: Arc<Resolvers>,
+) -> std::io::Result<(ShardHandle, JoinHandle<()>)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    let (inbox, outlet) = inbox(config.inbox_len, waker);
+    let shard = Shard::new(poll, outlet, inbox.clone(), config.clone(), resolvers);
+    let thread =
+        thread::Builder::new().name(format!("bmclink-{number}")).spawn(move || shard.run())?;
+    Ok((ShardHandle { inbox, bmcs: AtomicUsize::new(0) }, thread))
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for shard in &self.shared.shards {
+            let _ = shard.inbox.send(Command::Stop, None);
+        }
+        for thread in self.threads.drain(..) {
+            // A shard that panicked has already failed everybody's wait.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One BMC at its shard. Dropping the last handle closes its session.
+#[derive(Debug)]
+pub(crate) struct BmcHandle {
+    engine: Arc<EngineShared>,
+    shard: usize,
+    key: BmcKey,
+    pub shared: Arc<BmcShared>,
+}
+
+impl BmcHandle {
+    fn shard(&self) -> &ShardHandle {
+        &self.engine.shards[self.shard]
+    }
+
+    fn send(&self, command: Command, deadline: Option<Instant>) -> Result<()> {
+        self.shard().inbox.send(command, deadline)
+    }
+
+    fn id(&self) -> u64 {
+        self.engine.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Blocks until the session is up, or says why not.
+    pub fn connect(&self, timeout: Duration) -> Result<()> {
+        let until = deadline(timeout);
+        let (wait, done) = waiter();
+        let id = self.id();
+        self.send(Command::Connect { bmc: self.key, id, done }, until)?;
+        self.wait_or_give_up(id, until, &wait)
+    }
+
+    /// Blocks until the console is connected, or says why not.
+    pub fn connect_console(&self, console: &Arc<ConsoleShared>, timeout: Duration) -> Result<()> {
+        let until = deadline(timeout);
+        let (wait, done) = waiter();
+        let id = self.id();
+        let console = console.clone();
+        self.send(Command::ConsoleConnect { bmc: self.key, id, console, done }, until)?;
+        self.wait_or_give_up(id, until, &wait)
+    }
+
+    fn wait_or_give_up(
+        &self,
+        id: u64,
+        until: Option<Instant>,
+        wait: &wait::Waiter<Result<()>>,
+    ) -> Result<()> {
+        if let Some(result) = wait.wait(until) {
+            return result;
+        }
+        let last = deadline(LAST_WORD);
+        self.send(Command::GiveUp { bmc: self.key, id }, last)?;
+        wait.wait(last).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
+    }
+
+    /// Sends a request and blocks until it is answered.
+    pub fn request(&self, mut request: Request, timeout: Duration) -> Result<Reply> {
+        let until = deadline(timeout);
+        let (wait, done) = waiter();
+        let token = self.id();
+        request.token = token;
+        request.deadline = until;
+        self.send(Command::Request { bmc: self.key, request, done }, until)?;
+        // The session itself ends the request at its deadline, with what it knows. Without a
+        // session yet, nobody does.
+        let grace = until.and_then(|until| until.checked_add(REPLY_GRACE));
+        if let Some(result) = wait.wait(grace) {
+            return result;
+        }
+        self.send(Command::Cancel { bmc: self.key, token }, deadline(LAST_WORD))?;
+        Err(Error::new(ErrorKind::TimedOut))
+    }
+
+    /// There is new input in a console.
+    pub fn console_input(&self, deadline: Option<Instant>) -> Result<()> {
+        self.send(Command::ConsoleInput { bmc: self.key }, deadline)
+    }
+
+    /// Deactivates SOL and blocks until that is done.
+    pub fn close_console(&self, console: &Arc<ConsoleShared>, timeout: Duration) -> Result<()> {
+        let until = deadline(timeout);
+        let (wait, done) = waiter();
+        let console = console.clone();
+        self.send(Command::ConsoleClose { bmc: self.key, console, done }, until)?;
+        wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
+    }
+
+    /// Deactivates SOL sooner or later; nobody waits for it.
+    pub fn abandon_console(&self, console: &Arc<ConsoleShared>) {
+        let (_, done) = waiter();
+        let console = console.clone();
+        // When the shard is gone, so is SOL.
+        let _ = self.send(Command::ConsoleClose { bmc: self.key, console, done }, None);
+    }
+}
+
+impl Drop for BmcHandle {
+    fn drop(&mut self) {
+        self.shard().bmcs.fetch_sub(1, Ordering::Relaxed);
+        // When the shard is gone, so is the session.
+        let _ = self.send(Command::Release { bmc: self.key }, None);
+    }
+}

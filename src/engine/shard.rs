@@ -1,0 +1,758 @@
+//! The loop: one thread, one `mio::Poll`, its own sessions.
+//!
+//! One turn: wait; take commands; receive a batch; fire deadlines; and after each input drain
+//! the session it went to. What is to be sent is collected and goes out at the end of the turn.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use slotmap::SlotMap;
+
+use super::console::{ConsoleShared, ConsoleState, Input};
+use super::deadline::Deadlines;
+use super::inbox::{Inbox, Outlet};
+use super::resolve::{Resolvers, literal};
+use super::slots::{BmcKey, BmcShared, ConsoleLink, Live, Phase, Slot};
+use super::socket::ReceiveBatch;
+use super::sockets::{Sockets, WAKER};
+use super::wait::Completer;
+use crate::config::EngineConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Cause, Event, Failure, Output, Reply, Request, Session, SolEvent, Stage};
+
+/// Commands taken before the sockets are looked at again.
+const COMMANDS_PER_TURN: usize = 1024;
+/// Batches taken from one socket per turn: a flood must not keep commands and timers waiting.
+const BATCHES_PER_TURN: usize = 4;
+/// How long the shard may take to close its sessions when the engine is dropped.
+const SHUTDOWN_TIME: Duration = Duration::from_millis(2500);
+
+/// What other threads tell a shard.
+pub(super) enum Command {
+    Add { shared: Arc<BmcShared>, done: Completer<BmcKey> },
+    Release { bmc: BmcKey },
+    Connect { bmc: BmcKey, id: u64, done: Completer<()> },
+    GiveUp { bmc: BmcKey, id: u64 },
+    Request { bmc: BmcKey, request: Request, done: Completer<Reply> },
+    Cancel { bmc: BmcKey, token: u64 },
+    ConsoleConnect { bmc: BmcKey, id: u64, console: Arc<ConsoleShared>, done: Completer<()> },
+    ConsoleInput { bmc: BmcKey },
+    ConsoleClose { bmc: BmcKey, console: Arc<ConsoleShared>, done: Completer<()> },
+    Resolved { bmc: BmcKey, lookup: u64, addresses: Result<Vec<SocketAddr>> },
+    Stop,
+}
+
+pub(super) struct Shard {
+    poll: Poll,
+    outlet: Outlet<Command>,
+    inbox: Inbox<Command>,
+    sockets: Sockets,
+    batch: ReceiveBatch,
+    bmcs: SlotMap<BmcKey, Slot>,
+    deadlines: Deadlines<BmcKey>,
+    resolvers: Arc<Resolvers>,
+    /// Scratch of one drain: the datagram or characters just given, and a turn's characters.
+    out: Vec<u8>,
+    characters: Vec<u8>,
+    input: Vec<u8>,
+    stopping: Option<Instant>,
+}
+
+/// The one clock the shard reads, once per turn.
+fn clock() -> Instant {
+    Instant::now()
+}
+
+impl Shard {
+    pub fn new(
+        poll: Poll,
+        outlet: Outlet<Command>,
+        inbox: Inbox<Command>,
+        config: EngineConfig,
+        resolvers: Arc<Resolvers>,
+    ) -> Self {
+        Shard {
+            poll,
+            outlet,
+            inbox,
+            sockets: Sockets::new(config),
+            batch: ReceiveBatch::new(),
+            bmcs: SlotMap::with_key(),
+            deadlines: Deadlines::new(),
+            resolvers,
+            out: Vec::new(),
+            characters: Vec::new(),
+            input: Vec::new(),
+            stopping: None,
+        }
+    }
+
+    /// Runs until it is told to stop and every session is closed, or the time for that is over.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            let now = clock();
+            if self.stopping.is_some_and(|until| now >= until || self.bmcs.is_empty()) {
+                return;
+            }
+            let timeout = self.timeout(now);
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                log::error!(target: "bmclink::engine", "poll failed: {error}");
+                return;
+            }
+            let now = clock();
+            for event in &events {
+                if event.token() != WAKER {
+                    self.sockets.set_ready(event.token());
+                }
+            }
+            self.outlet.rearm();
+            self.take_commands(now);
+            self.take_icmp_errors(now);
+            self.receive(now);
+            self.fire_deadlines(now);
+            self.sockets.flush();
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        if self.sockets.any_ready() || self.outlet.has_more() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.deadlines.next().into_iter().chain(self.stopping).min();
+        next.map(|at| at.saturating_duration_since(now))
+    }
+
+    // Input
+
+    fn take_commands(&mut self, now: Instant) {
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.outlet.take() {
+                Some(command) => self.on_command(now, command),
+                None => return,
+            }
+        }
+    }
+
+    fn take_icmp_errors(&mut self, now: Instant) {
+        while let Some((bmc, error)) = self.sockets.take_icmp_error() {
+            let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
+            log::debug!(target: "bmclink::net", "{}: {}", slot.shared.name(), error.text());
+            slot.icmp = Some(error);
+            if let Some(live) = &mut slot.live {
+                live.session.handle_hint(now);
+            }
+            self.drain(now, bmc);
+        }
+    }
+
+    fn receive(&mut self, now: Instant) {
+        for at in 0..self.sockets.len() {
+            for _ in 0..BATCHES_PER_TURN {
+                let count = self.sockets.receive(at, &mut self.batch);
+                if count == 0 {
+                    break;
+                }
+                for place in 0..count {
+                    self.take_datagram(now, at, place);
+                }
+            }
+        }
+    }
+
+    fn take_datagram(&mut self, now: Instant, socket: usize, place: usize) {
+        let Some((from, datagram)) = self.batch.datagram(place) else { return };
+        let Some(bmc) = self.sockets.peer(socket, from) else { return };
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let Some(live) = &mut slot.live else { return };
+        let session = &mut live.session;
+        match catch_unwind(AssertUnwindSafe(|| session.handle_datagram(now, datagram))) {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => {
+                log::trace!(target: "bmclink::net", "{}: dropped: {reason:?}", slot.shared.name());
+            }
+            Err(_) => return self.on_panic(bmc),
+        }
+        self.drain(now, bmc);
+    }
+
+    fn fire_deadlines(&mut self, now: Instant) {
+        while let Some((at, bmc)) = self.deadlines.pop(now) {
+            let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
+            if !self.deadlines.fire(at, bmc, &mut slot.armed, now) {
+                continue;
+            }
+            let Some(live) = &mut slot.live else { continue };
+            let session = &mut live.session;
+            if catch_unwind(AssertUnwindSafe(|| session.handle_timeout(now))).is_err() {
+                self.on_panic(bmc);
+                continue;
+            }
+            self.drain(now, bmc);
+        }
+    }
+
+    /// A panic inside one session closes that session and nothing else.
+    fn on_panic(&mut self, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        log::error!(target: "bmclink::engine", "{}: session panicked", slot.shared.name());
+        let error = Error::new(ErrorKind::Internal);
+        // What it had half given belongs to nobody else's console.
+        self.characters.clear();
+        self.forget_session(bmc, &error);
+    }
+
+    // Commands
+
+    fn on_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Add { shared, done } => {
+                done.complete(Ok(self.bmcs.insert(Slot::new(shared))));
+            }
+            Command::Release { bmc } => self.on_release(now, bmc),
+            Command::Connect { bmc, id, done } => self.on_connect(now, bmc, id, done),
+            Command::GiveUp { bmc, id } => self.on_give_up(now, bmc, id),
+            Command::Request { bmc, request, done } => self.on_request(now, bmc, request, done),
+            Command::Cancel { bmc, token } => self.on_cancel(now, bmc, token),
+            Command::ConsoleConnect { bmc, id, console, done } => {
+                self.on_console_connect(now, bmc, id, console, done);
+            }
+            Command::ConsoleInput { bmc } => self.drain(now, bmc),
+            Command::ConsoleClose { bmc, console, done } => {
+                self.on_console_close(now, bmc, &console, done);
+            }
+            Command::Resolved { bmc, lookup, addresses } => {
+                self.on_resolved(now, bmc, lookup, addresses);
+            }
+            Command::Stop => self.on_stop(now),
+        }
+    }
+
+    fn on_stop(&mut self, now: Instant) {
+        self.stopping = Some(now + SHUTDOWN_TIME);
+        let all: Vec<BmcKey> = self.bmcs.keys().collect();
+        for bmc in all {
+            let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
+            slot.shut_down = true;
+            slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
+            if let Some(console) = &slot.console {
+                console.shared.set_unconnected(Error::new(ErrorKind::ShutDown));
+            }
+            self.on_release(now, bmc);
+        }
+    }
+
+    fn on_release(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.released = true;
+        match &mut slot.live {
+            Some(live) => {
+                live.session.close(now);
+                self.drain(now, bmc);
+            }
+            None => {
+                self.bmcs.remove(bmc);
+            }
+        }
+    }
+
+    fn on_connect(&mut self, now: Instant, bmc: BmcKey, id: u64, done: Completer<()>) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if slot.live.as_ref().is_some_and(|live| live.session.is_active()) {
+            return done.complete(Ok(()));
+        }
+        slot.waiters.push((id, done));
+        self.ensure_session(now, bmc);
+    }
+
+    /// A thread has waited long enough: tell it what is known, and stop trying when nobody
+    /// else waits.
+    fn on_give_up(&mut self, now: Instant, bmc: BmcKey, id: u64) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let error = slot.why_not_yet();
+        let mut found = Vec::new();
+        take_waiter(&mut slot.waiters, id, &mut found);
+        if let Some(console) = &mut slot.next_console {
+            take_waiter(&mut console.waiters, id, &mut found);
+            if console.waiters.is_empty() {
+                console.shared.set_unconnected(error.clone());
+                slot.next_console = None;
+            }
+        }
+        if let Some(console) = &mut slot.console {
+            take_waiter(&mut console.waiters, id, &mut found);
+            if console.wanted && console.waiters.is_empty() {
+                console.wanted = false;
+                console.shared.set_unconnected(error.clone());
+                if let Some(live) = &mut slot.live {
+                    live.session.sol_close();
+                }
+            }
+        }
+        for waiter in found {
+            waiter.complete(Err(error.clone()));
+        }
+        let logging_in = slot.live.as_ref().is_some_and(|live| !live.session.is_active());
+        if logging_in && !slot.is_wanted() {
+            if let Some(live) = &mut slot.live {
+                live.session.close(now);
+            }
+        } else if slot.phase == Phase::Resolving && !slot.is_wanted() {
+            slot.phase = Phase::Idle;
+        }
+        self.drain(now, bmc);
+    }
+
+    fn on_request(
+        &mut self,
+        now: Instant,
+        bmc: BmcKey,
+        mut request: Request,
+        done: Completer<Reply>,
+    ) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        request.deadline = request.deadline.map(|deadline| deadline.max(now));
+        slot.pending.insert(request.token, done);
+        match &mut slot.live {
+            Some(live) if !live.session.is_closing() => {
+                live.session.submit(request);
+                self.drain(now, bmc);
+            }
+            _ => {
+                slot.queued.push(request);
+                self.ensure_session(now, bmc);
+            }
+        }
+    }
+
+    fn on_cancel(&mut self, now: Instant, bmc: BmcKey, token: u64) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.pending.remove(&token);
+        slot.queued.retain(|request| request.token != token);
+        if let Some(live) = &mut slot.live {
+            live.session.cancel(token);
+            if !live.session.is_active() && !live.session.is_closing() && !slot.is_wanted() {
+                self.on_give_up(now, bmc, u64::MAX);
+            }
+        }
+    }
+
+    fn on_console_connect(
+        &mut self,
+        now: Instant,
+        bmc: BmcKey,
+        id: u64,
+        console: Arc<ConsoleShared>,
+        done: Completer<()>,
+    ) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let Some(link) = slot.link_of(&console) else {
+            let text = "this BMC has another console; close that one first";
+            return done.complete(Err(Error::with_text(ErrorKind::Busy, text)));
+        };
+        if console.state() == ConsoleState::Connected {
+            return done.complete(Ok(()));
+        }
+        link.waiters.push((id, done));
+        link.wanted = true;
+        console.set_connecting();
+        self.ensure_session(now, bmc);
+    }
+
+    fn on_console_close(
+        &mut self,
+        now: Instant,
+        bmc: BmcKey,
+        console: &Arc<ConsoleShared>,
+        done: Completer<()>,
+    ) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if slot.next_console.as_ref().is_some_and(|link| Arc::ptr_eq(&link.shared, console)) {
+            slot.next_console = None;
+        }
+        let Some(link) = slot.console.as_mut().filter(|link| Arc::ptr_eq(&link.shared, console))
+        else {
+            return done.complete(Ok(()));
+        };
+        link.wanted = false;
+        link.finish(Err(Error::new(ErrorKind::Closed)));
+        match &mut slot.live {
+            Some(live) if live.session.sol_is_open() => {
+                link.closers.push(done);
+                live.session.sol_close();
+                self.drain(now, bmc);
+            }
+            _ => {
+                slot.remove_console();
+                done.complete(Ok(()));
+                // A login that only this console wanted has no purpose any more.
+                self.on_give_up(now, bmc, u64::MAX);
+            }
+        }
+    }
+
+    // Getting a session
+
+    /// Somebody needs a session: start one unless one is there or on its way.
+    fn ensure_session(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if self.stopping.is_some() {
+            return slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
+        }
+        match slot.phase {
+            Phase::Session => self.drain(now, bmc),
+            Phase::Resolving => {}
+            Phase::Idle => self.resolve(now, bmc),
+        }
+    }
+
+    fn resolve(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let config = &slot.shared.config;
+        slot.icmp = None;
+        if let Some(address) = literal(&config.host, config.port) {
+            slot.addresses = vec![address];
+            return self.log_in(now, bmc);
+        }
+        slot.phase = Phase::Resolving;
+        slot.lookup += 1;
+        let (lookup, inbox) = (slot.lookup, self.inbox.clone());
+        let answer = move |addresses| {
+            // The shard may be gone by now: then nobody waits.
+            let _ = inbox.send(Command::Resolved { bmc, lookup, addresses }, None);
+        };
+        if let Err(error) = self.resolvers.resolve(&config.host, config.port, Box::new(answer)) {
+            slot.phase = Phase::Idle;
+            slot.fail_waiters(&error);
+        }
+    }
+
+    fn on_resolved(
+        &mut self,
+        now: Instant,
+        bmc: BmcKey,
+        lookup: u64,
+        addresses: Result<Vec<SocketAddr>>,
+    ) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if slot.phase != Phase::Resolving || slot.lookup != lookup {
+            return;
+        }
+        slot.phase = Phase::Idle;
+        match addresses {
+            Ok(addresses) => {
+                slot.addresses = addresses;
+                self.log_in(now, bmc);
+            }
+            Err(error) => slot.fail_waiters(&error),
+        }
+    }
+
+    /// Starts a login at the first of the addresses left.
+    fn log_in(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let Some(&peer) = slot.addresses.first() else {
+            let error = Error::with_text(ErrorKind::NameNotFound, "the name has no address");
+            return slot.fail_waiters(&error);
+        };
+        let config = slot.shared.config.session_config();
+        let started = config.check().map_err(Error::from).and_then(|()| {
+            let mut seed = [0; 32];
+            let random = SysRng.try_fill_bytes(&mut seed);
+            random.map_err(|error| Error::with_text(ErrorKind::Io, error.to_string()))?;
+            let socket = self.sockets.claim(self.poll.registry(), bmc, peer)?;
+            Ok((socket, seed))
+        });
+        let (socket, seed) = match started {
+            Ok(started) => started,
+            Err(error) => return slot.fail_waiters(&error),
+        };
+        log::debug!(target: "bmclink::session", "{}: logging in at {peer}", slot.shared.name());
+        let mut session = Session::new(Arc::new(config), slot.learned, seed, now);
+        for request in slot.queued.drain(..) {
+            session.submit(request);
+        }
+        slot.shared.status.lock().address = Some(peer);
+        slot.phase = Phase::Session;
+        slot.live = Some(Live { session: Box::new(session), socket, peer });
+        self.drain(now, bmc);
+    }
+
+    // Output
+
+    /// Takes everything a session has to give, after one input went into it.
+    fn drain(&mut self, now: Instant, bmc: BmcKey) {
+        if catch_unwind(AssertUnwindSafe(|| self.drain_session(now, bmc))).is_err() {
+            self.on_panic(bmc);
+        }
+    }
+
+    fn drain_session(&mut self, now: Instant, bmc: BmcKey) {
+        let mut out = std::mem::take(&mut self.out);
+        while let Some(slot) = self.bmcs.get_mut(bmc) {
+            let Some(live) = &mut slot.live else { break };
+            match live.session.poll_output(now, &mut out) {
+                Output::Transmit => self.sockets.send(live.socket, live.peer, &out),
+                Output::SolCharacters => self.characters.extend_from_slice(&out),
+                Output::Event(event) => {
+                    self.push_characters(bmc);
+                    self.on_event(now, bmc, event);
+                }
+                Output::Timeout(deadline) => {
+                    self.push_characters(bmc);
+                    if self.open_console(now, bmc) || self.feed(now, bmc) {
+                        continue;
+                    }
+                    if let Some(slot) = self.bmcs.get_mut(bmc) {
+                        self.deadlines.arm(bmc, &mut slot.armed, deadline);
+                    }
+                    break;
+                }
+            }
+        }
+        self.out = out;
+    }
+
+    /// Hands a turn's characters to the console: one lock and one wake for all of them.
+    fn push_characters(&mut self, bmc: BmcKey) {
+        if self.characters.is_empty() {
+            return;
+        }
+        if let Some(console) = self.bmcs.get(bmc).and_then(|slot| slot.console.as_ref()) {
+            console.shared.push(&self.characters);
+        }
+        self.characters.clear();
+    }
+
+    /// Activates SOL when a console waits for it and the session is ready.
+    fn open_console(&mut self, now: Instant, bmc: BmcKey) -> bool {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return false };
+        let (Some(live), Some(console)) = (&mut slot.live, &slot.console) else { return false };
+        if !console.wanted || live.session.sol_is_open() {
+            return false;
+        }
+        let quirks = slot.shared.config.quirks;
+        let config = console.shared.config.sol_config(quirks, live.peer.port());
+        live.session.sol_open(now, config)
+    }
+
+    /// Moves input from the console into the session, as far as that has room.
+    fn feed(&mut self, now: Instant, bmc: BmcKey) -> bool {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return false };
+        let (Some(live), Some(console)) = (&mut slot.live, &mut slot.console) else {
+            return false;
+        };
+        let session = &mut live.session;
+        if !session.sol_is_active() {
+            return false;
+        }
+        let mut moved = false;
+        loop {
+            self.input.clear();
+            match console.shared.take_input(session.sol_space(), &mut self.input) {
+                Input::Bytes => {
+                    let taken = session.sol_write(now, &self.input);
+                    debug_assert_eq!(taken, self.input.len());
+                }
+                Input::Break(done) => {
+                    slot.next_token += 1;
+                    session.sol_break(slot.next_token);
+                    console.breaks.insert(slot.next_token, done);
+                }
+                Input::Nothing => break,
+            }
+            moved = true;
+        }
+        console.shared.set_in_session(session.sol_pending());
+        moved
+    }
+
+    // Events
+
+    fn on_event(&mut self, now: Instant, bmc: BmcKey, event: Event) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        match event {
+            Event::Established { cipher_suite, privilege_level } => {
+                let name = slot.shared.name();
+                log::info!(target: "bmclink::session", "{name}: logged in as {privilege_level}");
+                let mut status = slot.shared.status.lock();
+                status.connected = true;
+                status.cipher_suite = cipher_suite;
+                status.privilege_level = Some(privilege_level);
+                status.logins += 1;
+                status.last_error = None;
+                drop(status);
+                for (_, waiter) in slot.waiters.drain(..) {
+                    waiter.complete(Ok(()));
+                }
+            }
+            Event::Reply { token, result } => {
+                if let Some(done) = slot.pending.remove(&token) {
+                    done.complete(result.map_err(Error::from));
+                }
+            }
+            Event::Sol(event) => slot.on_sol_event(event),
+            Event::Closed(failure) => self.on_closed(now, bmc, failure),
+        }
+    }
+
+    fn on_closed(&mut self, now: Instant, bmc: BmcKey, failure: Failure) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let error = slot.error_of(failure);
+        log::info!(target: "bmclink::session", "{}: session ended: {error}", slot.shared.name());
+        let was_up = slot.shared.status.lock().connected;
+        let silent = failure.cause == Cause::TimedOut && failure.stage == Stage::Capabilities;
+        // A name's other addresses are tried when this one is silent.
+        if !was_up && silent && slot.addresses.len() > 1 && !slot.released {
+            slot.addresses.remove(0);
+            self.drop_session(bmc);
+            return self.log_in(now, bmc);
+        }
+        let closed_for_later = failure.cause == Cause::Closed && slot.is_wanted();
+        if closed_for_later && !slot.released {
+            // It was closed because nobody wanted it, and somebody does again.
+            self.drop_session(bmc);
+            return self.resolve(now, bmc);
+        }
+        self.forget_session(bmc, &error);
+    }
+
+    /// Takes a session that is over out of its slot.
+    fn drop_session(&mut self, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.phase = Phase::Idle;
+        if let Some(live) = slot.live.take() {
+            self.sockets.give_back(self.poll.registry(), live.socket, live.peer);
+            slot.learned = live.session.learned();
+            let mut status = slot.shared.status.lock();
+            status.connected = false;
+            status.counters = live.session.counters();
+        }
+    }
+
+    /// The session is over, and so is everybody's wait for it.
+    fn forget_session(&mut self, bmc: BmcKey, error: &Error) {
+        self.drop_session(bmc);
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.shared.status.lock().last_error = Some(error.clone());
+        slot.fail_waiters(error);
+        while let Some(mut console) = slot.console.take() {
+            console.ended(error);
+            console.shared.set_unconnected(error.clone());
+            slot.remove_console();
+        }
+        if slot.released {
+            self.bmcs.remove(bmc);
+        }
+    }
+}
+
+fn take_waiter(waiters: &mut Vec<(u64, Completer<()>)>, id: u64, found: &mut Vec<Completer<()>>) {
+    while let Some(at) = waiters.iter().position(|(waiter, _)| *waiter == id) {
+        found.push(waiters.swap_remove(at).1);
+    }
+}
+
+impl Slot {
+    /// The link of a console: the attached one, or the one that follows it when that is being
+    /// closed. `None` when another console is in the way.
+    fn link_of(&mut self, console: &Arc<ConsoleShared>) -> Option<&mut ConsoleLink> {
+        let closing = self.console.as_ref().is_some_and(|link| link.shared.is_closed());
+        let place = if closing { &mut self.next_console } else { &mut self.console };
+        let link = place.get_or_insert_with(|| ConsoleLink::new(console.clone()));
+        Arc::ptr_eq(&link.shared, console).then_some(link)
+    }
+
+    /// What is known of a login that has neither succeeded nor failed yet.
+    fn why_not_yet(&self) -> Error {
+        let Some(live) = &self.live else { return Error::new(ErrorKind::TimedOut) };
+        let stage =
+            if live.session.is_active() { Stage::ActivateSol } else { live.session.stage() };
+        let error = self.error_of(Failure::new(Cause::TimedOut, stage));
+        // It answered before: it is not unreachable, only slower than the caller.
+        if live.session.counters().received > 0 {
+            return error.with_kind(ErrorKind::TimedOut);
+        }
+        error
+    }
+
+    /// A failure with what ICMP said of the BMC's address.
+    fn error_of(&self, failure: Failure) -> Error {
+        if self.shut_down {
+            return Error::new(ErrorKind::ShutDown);
+        }
+        let error = Error::from(failure);
+        match &self.icmp {
+            Some(icmp) if error.kind() == ErrorKind::Unreachable => {
+                let kind = if icmp.is_refused() {
+                    ErrorKind::ConnectionRefused
+                } else {
+                    ErrorKind::Unreachable
+                };
+                error.with_note(kind, icmp.text())
+            }
+            Some(icmp) if failure.cause == Cause::Lost => {
+                error.with_note(ErrorKind::Lost, icmp.text())
+            }
+            _ => error,
+        }
+    }
+
+    fn on_sol_event(&mut self, event: SolEvent) {
+        let ended = match &event {
+            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
+            _ => None,
+        };
+        let Some(console) = &mut self.console else { return };
+        let shared = console.shared.clone();
+        match event {
+            SolEvent::Activated { characters_max, other_port } => {
+                console.wanted = false;
+                shared.set_connected(characters_max, other_port);
+                console.finish(Ok(()));
+            }
+            SolEvent::Ended(_) => {
+                let error = ended.unwrap_or_else(|| Error::new(ErrorKind::Lost));
+                console.wanted = false;
+                console.ended(&error);
+                shared.set_unconnected(error);
+                if shared.is_closed() {
+                    self.remove_console();
+                }
+            }
+            SolEvent::BreakDone { token, acknowledged } => {
+                if let Some(done) = console.breaks.remove(&token) {
+                    let lost =
+                        || Error::with_text(ErrorKind::Lost, "the break was not acknowledged");
+                    done.complete(if acknowledged { Ok(()) } else { Err(lost()) });
+                }
+            }
+            SolEvent::Reactivated => shared.count(|stats| stats.reactivations += 1),
+            SolEvent::Gap => shared.count(|stats| stats.gaps += 1),
+            SolEvent::Overrun => shared.count(|stats| stats.overruns += 1),
+            SolEvent::BreakDetected => shared.count(|stats| stats.breaks += 1),
+            SolEvent::Unavailable(now) => shared.count(|stats| stats.unavailable = now),
+            SolEvent::InputLost { bytes } => shared.count(|stats| stats.input_lost += bytes),
+            SolEvent::AcknowledgeLost => {}
+        }
+    }
+}
+
+impl BmcShared {
+    /// The BMC in a log line.
+    pub fn name(&self) -> &str {
+        &self.config.host
+    }
+}
+
+/// A shard's own map from addresses to BMCs, per socket.
+pub(super) type Peers = HashMap<SocketAddr, BmcKey>;
