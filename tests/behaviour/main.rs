@@ -11,3 +11,6 @@ mod console_bytes_are_exact;
 mod early_data_is_kept;
 mod errors_name_the_cause;
 mod every_cipher_suite_works;
+mod ipmi_15_works_when_allowed;
+mod quirks_are_lived_with;
+mod sessions_stay_alive;

@@ -1,5 +1,6 @@
 //! A man in the middle of a login: takes setup packets apart and puts others in their place.
 
+use bmclink::wire::message::checksum;
 use bmclink::wire::open_session::{Refusal, StatusCode};
 use bmclink::wire::payload::PayloadType;
 use bmclink::wire::{SessionId, ipmi15, rmcpplus};
@@ -87,4 +88,18 @@ pub fn instead_of(
 /// Loses every datagram for which `lost` says so.
 pub fn losing(mut lost: impl FnMut(Way, &[u8]) -> bool + 'static) -> Tap {
     Box::new(move |way, datagram| if lost(way, &datagram) { Vec::new() } else { vec![datagram] })
+}
+
+/// Turns the v2.0 bits of every capability response off.
+pub fn without_v20() -> Tap {
+    Box::new(|way, mut datagram| {
+        if way == Way::ToConsole && kind(&datagram) == Kind::Command(0x38) {
+            // Behind RMCP header, session header and message header: completion code, channel.
+            datagram[22] &= 0x7f;
+            datagram[24] = 0x01;
+            let end = 14 + usize::from(datagram[13]);
+            datagram[end - 1] = checksum(&datagram[17..end - 1]);
+        }
+        vec![datagram]
+    })
 }
