@@ -5,3 +5,4 @@ mod seeds;
 
 mod break_is_ordered;
 mod console_bytes_are_exact;
+mod replies_match_requests;
