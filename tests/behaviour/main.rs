@@ -13,4 +13,5 @@ mod errors_name_the_cause;
 mod every_cipher_suite_works;
 mod ipmi_15_works_when_allowed;
 mod quirks_are_lived_with;
+mod replies_match_requests;
 mod sessions_stay_alive;
