@@ -431,6 +431,7 @@ impl Sender {
             }
             Kind::Keepalive | Kind::Probe => {
                 self.acknowledges_empty = Some(true);
+                self.synced = true;
                 self.start_test(now, packet);
             }
             Kind::Break(token) if nack => {
@@ -607,7 +608,8 @@ impl Sender {
                 self.test_due = false;
                 self.silent_sign(TEST_MAX);
             }
-            Kind::Keepalive | Kind::Probe if self.acknowledges_empty != Some(true) => {}
+            Kind::Keepalive if self.acknowledges_empty != Some(true) => self.synced = true,
+            Kind::Probe if self.acknowledges_empty != Some(true) => {}
             _ => {
                 self.owner_check_due = true;
                 return false;
