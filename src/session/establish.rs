@@ -646,6 +646,7 @@ impl Establish {
         }
         rmcpplus::encode_sessionless(PayloadType::Rakp1, payload, out.push());
         self.step = Step::Rakp2(wait);
+        self.remembered = None;
         self.deadline = now + self.wait;
     }
 
@@ -731,6 +732,7 @@ impl Establish {
         let k_g = UserKey::new(self.config.k_g.expose());
         let sik = exchange.sik(k_uid, k_g.as_ref());
         self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
+        self.remembered = None;
         self.deadline = now + self.wait;
     }
 
