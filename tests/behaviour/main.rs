@@ -6,6 +6,7 @@ mod pair;
 mod scripted;
 mod seeds;
 
+mod break_is_ordered;
 mod closing_a_console_only_deactivates_sol;
 mod connect_blocks_until_known;
 mod console_bytes_are_exact;
