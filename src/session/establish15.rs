@@ -179,7 +179,11 @@ impl Establish15 {
     ) -> Result<Progress15, DropReason> {
         let block = datagram.get(crate::wire::rmcp::HEADER_LEN..).unwrap_or_default();
         let (header, bytes) = ipmi15::decode(block).map_err(|_| DropReason::Malformed)?;
-        let message = Message::decode(bytes).map_err(|_| DropReason::Malformed)?;
+        let (message, valid) =
+            Message::decode_unchecked(bytes).map_err(|_| DropReason::Malformed)?;
+        if !valid && !self.config.quirks.has(Quirk::NoChecksumCheck) {
+            return Err(DropReason::Malformed);
+        }
         let Some((code, data)) = message.completion() else { return Err(DropReason::Malformed) };
         let command = match self.step {
             Step::Challenge => cmd::GET_SESSION_CHALLENGE,

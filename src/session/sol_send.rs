@@ -469,6 +469,7 @@ impl Sender {
             }
             Kind::Keepalive | Kind::Probe => {
                 self.acknowledges_empty = Some(true);
+                self.synced = true;
                 self.start_test(now, packet);
             }
             Kind::Break(token) if nack => {
@@ -660,7 +661,8 @@ impl Sender {
                 self.test_due = false;
                 self.silent_sign(TEST_MAX);
             }
-            Kind::Keepalive | Kind::Probe if self.acknowledges_empty != Some(true) => {}
+            Kind::Keepalive if self.acknowledges_empty != Some(true) => self.synced = true,
+            Kind::Probe if self.acknowledges_empty != Some(true) => {}
             _ => {
                 self.owner_check_due = true;
                 return false;

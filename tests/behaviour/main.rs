@@ -1,5 +1,7 @@
 //! What the library promises, in virtual time: a module per promise.
 
+#[path = "../codec/mod.rs"]
+mod codec;
 mod pair;
 mod scripted;
 mod seeds;
@@ -12,6 +14,7 @@ mod early_data_is_kept;
 mod errors_name_the_cause;
 mod every_cipher_suite_works;
 mod ipmi_15_works_when_allowed;
+mod peer_input_is_hostile;
 mod quirks_are_lived_with;
 mod replies_match_requests;
 mod sessions_stay_alive;
