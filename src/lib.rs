@@ -18,6 +18,10 @@ pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
 pub use engine::{BmcStatus, ConsoleState, ConsoleStats, Engine};
 pub use error::{Error, ErrorKind, Result};
-pub use session::{CipherSuiteId, Quirk, Quirks, TakeOver, Timing, UserLookup, Version};
+pub use session::{
+    Cause, CipherSuiteId, Quirk, Quirks, Stage, TakeOver, Timing, UserLookup, Version,
+};
 pub use wire::PrivilegeLevel;
+pub use wire::ipmi15::AuthType;
 pub use wire::message::CompletionCode;
+pub use wire::open_session::StatusCode;
