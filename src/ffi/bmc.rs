@@ -42,7 +42,8 @@ impl Object for bmclink_bmc {
 #[repr(C)]
 #[allow(dead_code)] // Named for C; functions take and give int32_t.
 pub enum bmclink_privilege {
-    /// Administrator, or what the BMC grants below it. Only for bmclink_bmc_options_set_privilege_level.
+    /// Administrator, or what the BMC grants below it. Only to be asked for, never what a session
+    /// works at.
     Highest = 0,
     /// May only start a session and ask for a callback.
     Callback = 1,
