@@ -73,9 +73,8 @@ static void await_silence(bmclink_console *console)
 /* From connected to closed. */
 static int run(bmclink_console *console)
 {
-    int status = EXIT_FAILURE;
     struct termios before, raw;
-    int terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+    int status = EXIT_FAILURE, terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
     if (terminal) {
         raw = before;
         cfmakeraw(&raw);
@@ -116,7 +115,7 @@ int main(int argc, char **argv)
     }
     bmclink_sim *sim = NULL;
     bmclink_engine *engine = NULL;
-    bmclink_credentials *credentials = NULL;
+    bmclink_credentials *login = NULL;
     bmclink_bmc_options *options = NULL;
     bmclink_bmc *bmc = NULL;
     bmclink_console *console = NULL;
@@ -128,9 +127,8 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "console: connecting to %s, port %u\n", host, (unsigned)port);
     if (bmclink_engine_new(NULL, &engine) < 0
-        || bmclink_credentials_new(user, strlen(user), password, strlen(password), NULL, 0,
-                                   &credentials) < 0
-        || bmclink_bmc_options_new(host, credentials, &options) < 0
+        || bmclink_credentials_new(user, strlen(user), password, strlen(password), NULL, 0, &login) < 0
+        || bmclink_bmc_options_new(host, login, &options) < 0
         || bmclink_bmc_options_set_port(options, port) < 0
         || bmclink_bmc_open(engine, options, &bmc) < 0
         || bmclink_console_open(bmc, NULL, &console) < 0
@@ -144,7 +142,7 @@ int main(int argc, char **argv)
     bmclink_console_free(console);
     bmclink_bmc_free(bmc);
     bmclink_bmc_options_free(options);
-    bmclink_credentials_free(credentials);
+    bmclink_credentials_free(login);
     bmclink_engine_free(engine);
     bmclink_sim_free(sim);
     return status;
