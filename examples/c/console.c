@@ -74,11 +74,11 @@ static void await_silence(bmclink_console *console)
 static int run(bmclink_console *console)
 {
     struct termios before, raw;
-    int status = EXIT_FAILURE, terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+    int status = EXIT_FAILURE, terminal = isatty(0) && tcgetattr(0, &before) == 0;
     if (terminal) {
         raw = before;
         cfmakeraw(&raw);
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw);
+        tcsetattr(0, TCSAFLUSH, &raw);
     }
     pthread_t output;
     void *trouble = "no thread to be had";
@@ -92,14 +92,14 @@ static int run(bmclink_console *console)
         pthread_join(output, &trouble);
     }
     if (terminal)
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        tcsetattr(0, TCSAFLUSH, &before);
     fprintf(stderr, "console: %s\n", trouble ? (const char *)trouble : "closed");
     return trouble ? EXIT_FAILURE : status;
 }
 
 int main(int argc, char **argv)
 {
-    const char *host = NULL, *user = "admin", *password = "password";
+    const char *host = NULL, *user = "admin", *secret = "password";
     char address[BMCLINK_ADDRESS_MAX];
     uint16_t port = 623;
     int option, status = EXIT_FAILURE;
@@ -108,8 +108,8 @@ int main(int argc, char **argv)
         case 'H': host = optarg; break;
         case 'p': port = (uint16_t)atoi(optarg); break;
         case 'U': user = optarg; break;
-        case 'P': password = optarg; break;
-        case 'E': password = getenv("IPMI_PASSWORD") ? getenv("IPMI_PASSWORD") : ""; break;
+        case 'P': secret = optarg; break;
+        case 'E': secret = getenv("IPMI_PASSWORD") ? getenv("IPMI_PASSWORD") : ""; break;
         default: return EXIT_FAILURE;
         }
     }
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
     }
     fprintf(stderr, "console: connecting to %s, port %u\n", host, (unsigned)port);
     if (bmclink_engine_new(NULL, &engine) < 0
-        || bmclink_credentials_new(user, strlen(user), password, strlen(password), NULL, 0, &login) < 0
+        || bmclink_credentials_new(user, strlen(user), secret, strlen(secret), NULL, 0, &login) < 0
         || bmclink_bmc_options_new(host, login, &options) < 0
         || bmclink_bmc_options_set_port(options, port) < 0
         || bmclink_bmc_open(engine, options, &bmc) < 0
