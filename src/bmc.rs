@@ -214,7 +214,8 @@ impl Console {
         Ok(())
     }
 
-    /// Blocks until the BMC has acknowledged everything that was written.
+    /// Blocks until the BMC has acknowledged everything that was written. Fails as
+    /// [`write`](Console::write) does when the console is not connected, or not any more.
     pub fn drain(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.drain(deadline(timeout))
     }

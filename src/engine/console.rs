@@ -228,10 +228,11 @@ impl ConsoleShared {
     pub fn drain(&self, deadline: Option<Instant>) -> Result<()> {
         let mut inner = self.inner.lock();
         loop {
+            // First: what a lost connection left behind is gone, not acknowledged.
+            inner.check_connected()?;
             if inner.input.is_empty() && inner.breaks.is_empty() && inner.in_session == 0 {
                 return Ok(());
             }
-            inner.check_connected()?;
             if !wait(&self.writable, &mut inner, deadline) {
                 return Err(Error::new(ErrorKind::TimedOut));
             }
