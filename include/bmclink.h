@@ -36,7 +36,9 @@
  * is a success. Objects keep what they need of each other, so the order of freeing is free.
  * Freeing an object while other threads are inside calls on it is safe.
  *
- * Settings are made on options objects, by bmclink_X_options_set_Y, and copied when they are used.
+ * Settings are made on options objects, by bmclink_X_options_set_Y, and copied when they are used:
+ * an options object can be changed, used again or freed at any time after. Setters do not block
+ * and fail with BMCLINK_ERR_MISUSE only.
  *
  *
  * Calls
@@ -44,7 +46,8 @@
  * Arguments come in the order object, inputs, outputs. Every function may be called from any
  * thread at any time; handles are shared by threads freely. Functions that have a timeout block,
  * for at most about that long; the others do not, unless their comment says so. A call that waits
- * ends early when what it waits on is closed or freed by another thread.
+ * ends early when its console or reader is closed or freed, or its engine is freed, by another
+ * thread.
  *
  * A `timeout_ms` is in milliseconds. Negative waits for ever; 0 does not wait, and asks only for
  * what is there at once. A time that is over is BMCLINK_ERR_TIMED_OUT, and nothing to clean up.

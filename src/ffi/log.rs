@@ -1,8 +1,9 @@
 //! What the library logs, to a callback.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -152,26 +153,44 @@ struct Delivery {
 impl Delivery {
     fn start(target: Target) -> Result<Self> {
         let (queue, messages) = bounded(QUEUE_LEN);
-        let thread = thread::Builder::new()
+        let thread = Builder::new()
             .name("bmclink-log".to_owned())
             .spawn(move || deliver_all(&target, &messages))
             .map_err(|error| Error::io("cannot start a thread", &error))?;
         Ok(Delivery { queue, thread })
     }
 
-    /// Waits until everything was delivered, unless this is the delivery.
+    /// Has it end once everything was delivered.
     fn end(self) {
         let Delivery { queue, thread } = self;
         drop(queue);
-        if thread.thread().id() != thread::current().id() {
-            // A callback cannot unwind, so there is no panic to hear of.
-            let _ = thread.join();
-        }
+        LEAVING.lock().push(thread);
+    }
+}
+
+/// Deliveries that end by themselves, and which nobody has waited for yet.
+static LEAVING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// Whether this is the thread of a delivery.
+    static DELIVERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Waits for deliveries that end. Not from inside a callback, which may be one of them.
+fn await_leaving() {
+    if DELIVERS.get() {
+        return;
+    }
+    let leaving = std::mem::take(&mut *LEAVING.lock());
+    for thread in leaving {
+        // A callback cannot unwind, so there is no panic to hear of.
+        let _ = thread.join();
     }
 }
 
 /// Ends when the queue has no sender any more.
 fn deliver_all(target: &Target, messages: &Receiver<Message>) {
+    DELIVERS.set(true);
     for message in messages {
         let dropped = FACADE.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
@@ -185,7 +204,6 @@ fn deliver_all(target: &Target, messages: &Receiver<Message>) {
 fn install(filter: LevelFilter, next: Option<Delivery>) -> Result<()> {
     let mut delivery = DELIVERY.lock();
     if next.is_some() && !is_ours() {
-        drop(delivery);
         next.into_iter().for_each(Delivery::end);
         return Err(Error::with_text(ErrorKind::Busy, "the program has a logger of its own"));
     }
@@ -194,9 +212,10 @@ fn install(filter: LevelFilter, next: Option<Delivery>) -> Result<()> {
     if is_ours() {
         log::set_max_level(filter);
     }
+    last.into_iter().for_each(Delivery::end);
     // The last callback may be calling this function: it must not find the lock held.
     drop(delivery);
-    last.into_iter().for_each(Delivery::end);
+    await_leaving();
     Ok(())
 }
 

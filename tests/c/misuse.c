@@ -556,11 +556,8 @@ static void logs(void)
         OK(bmclink_set_log(BMCLINK_LOG_OFF, NULL, NULL));
         tear_down(&s);
     }
-    /* The callback may have turned itself off: then nobody waited for it. */
-    sleep_ms(100);
-    pthread_mutex_lock(&messages.lock);
+    /* Nothing comes any more, and what came is complete. */
     TRUE(messages.logins == 3 && messages.count >= 3);
-    pthread_mutex_unlock(&messages.lock);
 }
 
 int main(void)
