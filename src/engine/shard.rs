@@ -15,7 +15,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use slotmap::SlotMap;
 
-use super::console::{ConsoleShared, Input};
+use super::console::{ConsoleShared, ConsoleState, Input};
 use super::deadline::Deadlines;
 use super::inbox::{Inbox, Outlet};
 use super::resolve::{Resolvers, literal};
@@ -206,6 +206,8 @@ impl Shard {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         log::error!(target: "bmclink::engine", "{}: session panicked", slot.shared.name());
         let error = Error::new(ErrorKind::Internal);
+        // What it had half given belongs to nobody else's console.
+        self.characters.clear();
         self.forget_session(bmc, &error);
     }
 
@@ -240,6 +242,7 @@ impl Shard {
         let all: Vec<BmcKey> = self.bmcs.keys().collect();
         for bmc in all {
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
+            slot.shut_down = true;
             slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
             if let Some(console) = &slot.console {
                 console.shared.set_unconnected(Error::new(ErrorKind::ShutDown));
@@ -278,6 +281,13 @@ impl Shard {
         let error = slot.why_not_yet();
         let mut found = Vec::new();
         take_waiter(&mut slot.waiters, id, &mut found);
+        if let Some(console) = &mut slot.next_console {
+            take_waiter(&mut console.waiters, id, &mut found);
+            if console.waiters.is_empty() {
+                console.shared.set_unconnected(error.clone());
+                slot.next_console = None;
+            }
+        }
         if let Some(console) = &mut slot.console {
             take_waiter(&mut console.waiters, id, &mut found);
             if console.wanted && console.waiters.is_empty() {
@@ -345,16 +355,11 @@ impl Shard {
         done: Completer<()>,
     ) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        let link = match &mut slot.console {
-            Some(link) if !Arc::ptr_eq(&link.shared, &console) => {
-                let text = "this BMC has another console; close that one first";
-                return done.complete(Err(Error::with_text(ErrorKind::Busy, text)));
-            }
-            Some(link) => link,
-            none => none.insert(ConsoleLink::new(console.clone())),
+        let Some(link) = slot.link_of(&console) else {
+            let text = "this BMC has another console; close that one first";
+            return done.complete(Err(Error::with_text(ErrorKind::Busy, text)));
         };
-        let session = slot.live.as_ref().map(|live| &live.session);
-        if session.is_some_and(|session| session.sol_is_active()) && link.closers.is_empty() {
+        if console.state() == ConsoleState::Connected {
             return done.complete(Ok(()));
         }
         link.waiters.push((id, done));
@@ -371,6 +376,9 @@ impl Shard {
         done: Completer<()>,
     ) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if slot.next_console.as_ref().is_some_and(|link| Arc::ptr_eq(&link.shared, console)) {
+            slot.next_console = None;
+        }
         let Some(link) = slot.console.as_mut().filter(|link| Arc::ptr_eq(&link.shared, console))
         else {
             return done.complete(Ok(()));
@@ -384,7 +392,7 @@ impl Shard {
                 self.drain(now, bmc);
             }
             _ => {
-                slot.console = None;
+                slot.remove_console();
                 done.complete(Ok(()));
                 // A login that only this console wanted has no purpose any more.
                 self.on_give_up(now, bmc, u64::MAX);
@@ -490,8 +498,7 @@ impl Shard {
 
     fn drain_session(&mut self, now: Instant, bmc: BmcKey) {
         let mut out = std::mem::take(&mut self.out);
-        loop {
-            let Some(slot) = self.bmcs.get_mut(bmc) else { break };
+        while let Some(slot) = self.bmcs.get_mut(bmc) {
             let Some(live) = &mut slot.live else { break };
             match live.session.poll_output(now, &mut out) {
                 Output::Transmit => self.sockets.send(live.socket, live.peer, &out),
@@ -638,9 +645,10 @@ impl Shard {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         slot.shared.status.lock().last_error = Some(error.clone());
         slot.fail_waiters(error);
-        if let Some(mut console) = slot.console.take() {
+        while let Some(mut console) = slot.console.take() {
             console.ended(error);
             console.shared.set_unconnected(error.clone());
+            slot.remove_console();
         }
         if slot.released {
             self.bmcs.remove(bmc);
@@ -655,6 +663,15 @@ fn take_waiter(waiters: &mut Vec<(u64, Completer<()>)>, id: u64, found: &mut Vec
 }
 
 impl Slot {
+    /// The link of a console: the attached one, or the one that follows it when that is being
+    /// closed. `None` when another console is in the way.
+    fn link_of(&mut self, console: &Arc<ConsoleShared>) -> Option<&mut ConsoleLink> {
+        let closing = self.console.as_ref().is_some_and(|link| link.shared.is_closed());
+        let place = if closing { &mut self.next_console } else { &mut self.console };
+        let link = place.get_or_insert_with(|| ConsoleLink::new(console.clone()));
+        Arc::ptr_eq(&link.shared, console).then_some(link)
+    }
+
     /// What is known of a login that has neither succeeded nor failed yet.
     fn why_not_yet(&self) -> Error {
         let Some(live) = &self.live else { return Error::new(ErrorKind::TimedOut) };
@@ -670,6 +687,9 @@ impl Slot {
 
     /// A failure with what ICMP said of the BMC's address.
     fn error_of(&self, failure: Failure) -> Error {
+        if self.shut_down {
+            return Error::new(ErrorKind::ShutDown);
+        }
         let error = Error::from(failure);
         match &self.icmp {
             Some(icmp) if error.kind() == ErrorKind::Unreachable => {
@@ -688,6 +708,10 @@ impl Slot {
     }
 
     fn on_sol_event(&mut self, event: SolEvent) {
+        let ended = match &event {
+            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
+            _ => None,
+        };
         let Some(console) = &mut self.console else { return };
         let shared = console.shared.clone();
         match event {
@@ -696,13 +720,13 @@ impl Slot {
                 shared.set_connected(characters_max, other_port);
                 console.finish(Ok(()));
             }
-            SolEvent::Ended(failure) => {
-                let error = Error::from(failure);
+            SolEvent::Ended(_) => {
+                let error = ended.unwrap_or_else(|| Error::new(ErrorKind::Lost));
                 console.wanted = false;
                 console.ended(&error);
                 shared.set_unconnected(error);
                 if shared.is_closed() {
-                    self.console = None;
+                    self.remove_console();
                 }
             }
             SolEvent::BreakDone { token, acknowledged } => {

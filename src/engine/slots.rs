@@ -95,11 +95,15 @@ pub(super) struct Slot {
     /// Requests that wait for a session.
     pub queued: Vec<crate::session::Request>,
     pub console: Option<ConsoleLink>,
+    /// The console that follows the one that is being closed.
+    pub next_console: Option<ConsoleLink>,
     pub icmp: Option<IcmpError>,
     pub armed: Armed,
     /// The last handle is gone: close, then forget.
     pub released: bool,
-    /// Characters taken in this turn, on their way to the console.
+    /// The engine is being dropped: that is why things are closed.
+    pub shut_down: bool,
+    /// The token of the last break.
     pub next_token: u64,
 }
 
@@ -116,9 +120,11 @@ impl Slot {
             pending: HashMap::new(),
             queued: Vec::new(),
             console: None,
+            next_console: None,
             icmp: None,
             armed: Armed::default(),
             released: false,
+            shut_down: false,
             next_token: 0,
         }
     }
@@ -127,7 +133,17 @@ impl Slot {
     pub fn is_wanted(&self) -> bool {
         !self.waiters.is_empty()
             || !self.pending.is_empty()
-            || self.console.as_ref().is_some_and(|console| console.wanted)
+            || self.consoles().any(|console| console.wanted)
+    }
+
+    /// The console that is attached and the one that follows it.
+    pub fn consoles(&self) -> impl Iterator<Item = &ConsoleLink> {
+        self.console.iter().chain(&self.next_console)
+    }
+
+    /// The attached console is done with: the next one takes its place.
+    pub fn remove_console(&mut self) {
+        self.console = self.next_console.take();
     }
 
     /// Ends everybody's wait for the session.
@@ -135,12 +151,12 @@ impl Slot {
         for (_, waiter) in self.waiters.drain(..) {
             waiter.complete(Err(error.clone()));
         }
-        if let Some(console) = &mut self.console
-            && console.wanted
-        {
-            console.wanted = false;
-            console.finish(Err(error.clone()));
-            console.shared.set_unconnected(error.clone());
+        for console in self.console.iter_mut().chain(&mut self.next_console) {
+            if console.wanted {
+                console.wanted = false;
+                console.finish(Err(error.clone()));
+                console.shared.set_unconnected(error.clone());
+            }
         }
         self.queued.clear();
         for (_, reply) in self.pending.drain() {

@@ -238,8 +238,6 @@ pub struct Learned {
     /// The last login worked with Open Session asking for the highest level (`false`) or for
     /// the wanted one (`true`).
     pub open_session_by_level: Option<bool>,
-    /// The privilege level of the last login where none was asked for.
-    pub privilege_level: Option<PrivilegeLevel>,
     /// What the BMC does with a SOL packet it has already taken.
     pub duplicates: Duplicates,
     /// Whether it acknowledges SOL packets without characters.

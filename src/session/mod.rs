@@ -300,6 +300,13 @@ impl Session {
                 let progress = login.handle_timeout(now, &mut self.outbox);
                 self.on_login15(now, progress);
             }
+            &mut Phase::Closing { until, close_sent: false, failure } if now >= until => {
+                // The BMC did not answer Deactivate Payload: Close Session may still reach it.
+                if let Some(sol) = &mut self.sol {
+                    sol.end(failure);
+                }
+                self.close_session_when_free(now);
+            }
             &mut Phase::Closing { until, failure, .. } if now >= until => self.end(failure),
             Phase::Privilege(_) | Phase::Active => self.check_alive(now),
             _ => {}
@@ -312,7 +319,8 @@ impl Session {
     /// Something outside the session says that the BMC may have restarted: an ICMP error, or a
     /// packet in v1.5 form. It shortens the wait for a sign of life and proves nothing.
     pub fn handle_hint(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Active | Phase::Privilege(_)) && self.hint.is_none() {
+        // Not before: while the privilege level is raised, silence has its own limit.
+        if matches!(self.phase, Phase::Active) && self.hint.is_none() {
             self.hint = Some(now);
             self.next_keepalive = now;
         }
@@ -392,8 +400,11 @@ impl Session {
     /// Deactivates SOL and nothing else; [`SolEvent::Ended`] follows.
     pub fn sol_close(&mut self) {
         let Some(mut sol) = self.sol.take() else { return };
-        self.requests.cancel_sol(sol.number);
-        sol.close(&self.sol_session());
+        // Once is enough: the request that deactivates it is among those that are cancelled.
+        if !sol.is_closing() {
+            self.requests.cancel_sol(sol.number);
+            sol.close(&self.sol_session());
+        }
         self.sol = Some(sol);
     }
 
@@ -409,7 +420,11 @@ impl Session {
             Phase::Login(_) | Phase::Login15(_) => return self.end(failure),
             Phase::Privilege(_) | Phase::Active => {}
         }
-        self.fail_requests(Cause::Closed);
+        while let Some((origin, failure)) = self.requests.take_any_but_sol(Cause::Closed) {
+            if let Origin::User(token) = origin {
+                self.events.push_back(Event::Reply { token, result: Err(failure) });
+            }
+        }
         let until = now + self.config.timing.close * 2;
         self.phase = Phase::Closing { until, close_sent: false, failure };
         self.sol_close();
@@ -522,8 +537,10 @@ impl Session {
     }
 
     fn log_in_again(&mut self, now: Instant) {
-        self.channel = None;
         let (generator, out) = (&mut self.generator, &mut self.outbox);
+        if let Some(mut channel) = self.channel.take() {
+            channel.send_close(generator, out);
+        }
         let login = Establish::start(self.config.clone(), self.learned, now, generator, out);
         self.phase = Phase::Login(Box::new(login));
     }
@@ -592,7 +609,6 @@ impl Session {
                 return self.close_because(now, refused(code));
             }
             self.privilege_level = granted;
-            self.learned.privilege_level = Some(granted);
             return self.on_active(now);
         }
         let lower = match wanted {

@@ -262,6 +262,19 @@ impl Requests {
         Some((queued.origin, Failure::new(cause, Stage::Active)))
     }
 
+    /// The same, leaving out those of a SOL activation: they still have to end it.
+    pub fn take_any_but_sol(&mut self, cause: Cause) -> Option<(Origin, Failure)> {
+        let sol = |origin: Origin| matches!(origin, Origin::Sol(..));
+        if let Some(at) = self.in_flight.iter().position(|r| !sol(r.origin)) {
+            let gone = self.in_flight.swap_remove(at);
+            let cause = unanswered(&gone.request, cause);
+            return Some((gone.origin, Failure::new(cause, Stage::Active)));
+        }
+        let at = self.queue.iter().position(|q| !sol(q.origin))?;
+        let queued = self.queue.remove(at)?;
+        Some((queued.origin, Failure::new(cause, Stage::Active)))
+    }
+
     /// Forgets one user's request, in flight or not. A late answer matches nothing.
     pub fn cancel(&mut self, token: u64) {
         self.queue.retain(|q| q.origin != Origin::User(token));

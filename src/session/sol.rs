@@ -272,6 +272,10 @@ impl Sol {
         self.state == State::Ended
     }
 
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing | State::Ended)
+    }
+
     pub fn instance(&self) -> u8 {
         self.config.instance
     }

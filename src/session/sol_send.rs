@@ -21,7 +21,9 @@ use super::sol::{SolConfig, SolEvent};
 use crate::wire::sol::{CHARACTERS_MAX, Packet, SolSequence, operation, status};
 
 /// Transmissions of a sync packet before going on without its acknowledge.
-const SYNC_MAX: u32 = 10;
+const SYNC_MAX: u32 = 16;
+/// The longest wait for the acknowledge of a packet that can be repeated without harm.
+const EMPTY_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Repeats of one test for [`Duplicates`].
 const TEST_MAX: u32 = 3;
 /// Unanswered repeats after which a BMC counts as silent: enough that chance does not do it.
@@ -63,7 +65,8 @@ struct Outstanding {
     sequence: SolSequence,
     characters: Vec<u8>,
     transmissions: u32,
-    sent: Instant,
+    /// When it was sent first, where the acknowledge of the first copy tells the round trip.
+    sent: Option<Instant>,
     next: Instant,
     wait: Duration,
 }
@@ -361,6 +364,7 @@ impl Sender {
         self.probes -= place;
         self.last_acked = named;
         self.last_transmissions = 1;
+        self.let_copies_land();
         self.next_probe_in_flight(now, named);
         true
     }
@@ -377,7 +381,8 @@ impl Sender {
             sequence: settled.next(),
             characters: Vec::new(),
             transmissions: 1,
-            sent: now,
+            // Some time ago: its acknowledge may be here in a moment.
+            sent: None,
             next: now + wait,
             wait,
         });
@@ -394,7 +399,9 @@ impl Sender {
     fn settle(&mut self, now: Instant, count: u8, nack: bool, events: &mut VecDeque<SolEvent>) {
         let Some(packet) = self.in_flight.take() else { return };
         if packet.transmissions == 1 {
-            self.rtt.sample(now.saturating_duration_since(packet.sent));
+            if let Some(sent) = packet.sent {
+                self.rtt.sample(now.saturating_duration_since(sent));
+            }
         } else if matches!(packet.kind, Kind::Data | Kind::Break(_)) {
             self.test_due = true;
         }
@@ -403,6 +410,9 @@ impl Sender {
         self.owner_checks = 0;
         self.waits_for_owner = false;
         let probed = self.probes > 0;
+        if probed || packet.transmissions > 1 || packet.kind == Kind::DuplicateTest {
+            self.let_copies_land();
+        }
         self.next_probe_in_flight(now, packet.sequence);
         match packet.kind {
             Kind::Sync | Kind::Keepalive | Kind::Probe if probed => {
@@ -454,7 +464,7 @@ impl Sender {
             if self.zero_acks > ZERO_ACKS_MAX {
                 self.suspend(now, packet.sequence);
             } else {
-                self.hold_until = Some(now + ZERO_ACK_PAUSE);
+                self.hold_until = self.hold_until.max(Some(now + ZERO_ACK_PAUSE));
             }
         }
         for byte in packet.characters[accepted..].iter().rev() {
@@ -475,6 +485,7 @@ impl Sender {
             self.in_flight = Some(Outstanding {
                 kind: Kind::DuplicateTest,
                 transmissions: 0,
+                sent: Some(now),
                 next: now,
                 wait,
                 ..acked
@@ -487,6 +498,13 @@ impl Sender {
         if self.silent_signs >= SILENT_SIGNS {
             self.duplicates = Duplicates::Silent;
         }
+    }
+
+    /// An acknowledge can be that of an earlier copy. To most BMCs any number but the last one
+    /// is new, so that the next packet must not overtake the copy that is on its way.
+    fn let_copies_land(&mut self) {
+        let rtt = self.rtt.smoothed.unwrap_or(self.rtt.min);
+        self.hold_until = Some(self.last_sent + rtt);
     }
 
     /// For packets whose repeat can do no harm: four round trips.
@@ -562,7 +580,8 @@ impl Sender {
             self.probes_due = self.probes;
         }
         let Some(packet) = &mut self.in_flight else { return false };
-        packet.again(now, self.rtt.max);
+        let wait_max = if input { self.rtt.max } else { self.rtt.max.min(EMPTY_WAIT_MAX) };
+        packet.again(now, wait_max);
         self.last_sent = now;
         if kind == Kind::DuplicateTest {
             self.last_transmissions += 1;
@@ -647,7 +666,7 @@ impl Sender {
             sequence: self.sequence,
             characters,
             transmissions: 1,
-            sent: now,
+            sent: Some(now),
             next: now + wait,
             wait,
         };
@@ -657,7 +676,8 @@ impl Sender {
     }
 
     fn accumulating(&self, now: Instant) -> bool {
-        self.queue.len() < self.characters_max
+        self.breaks.is_empty()
+            && self.queue.len() < self.characters_max
             && self.queued_since.is_some_and(|since| now < since + self.accumulate)
     }
 
@@ -687,17 +707,15 @@ impl Sender {
         if let Some(packet) = &self.in_flight {
             return Some(if self.probes_due > 0 { now } else { packet.next });
         }
-        let keepalive = self.keepalive.map(|every| self.last_sent + every);
-        let keepalive = self.keepalive_at.or(keepalive);
+        let suspended = self.suspended.as_ref().map(|s| s.next_probe);
+        let held = self.hold_until.max(suspended);
         if self.queue.is_empty() && self.breaks.is_empty() {
-            return keepalive;
+            let keepalive = self.keepalive.map(|every| self.last_sent + every);
+            return self.keepalive_at.or(keepalive).map(|at| held.map_or(at, |held| at.max(held)));
         }
-        let held = [self.hold_until, self.suspended.as_ref().map(|s| s.next_probe)];
-        let accumulated = self
-            .queued_since
-            .filter(|_| self.breaks.is_empty() && self.accumulating(now))
-            .map(|since| since + self.accumulate);
-        Some(held.into_iter().flatten().chain(accumulated).max().unwrap_or(now))
+        let accumulating = self.queued_since.filter(|_| self.accumulating(now));
+        let accumulated = accumulating.map(|since| since + self.accumulate);
+        Some(held.max(accumulated).unwrap_or(now))
     }
 }
 
