@@ -45,6 +45,12 @@ impl Failure {
         Failure::new(exit::OTHER, format!("{what}: {error}"))
     }
 
+    /// Says what failed in front of why.
+    pub fn of(mut self, what: &str) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
+
     /// Of a console that was connected.
     pub fn lost(error: Error) -> Self {
         Failure { code: exit::LOST, ..Failure::from(error) }
@@ -71,7 +77,9 @@ impl From<Error> for Failure {
             ErrorKind::Misuse => exit::USAGE,
             _ => exit::OTHER,
         };
-        Failure { code, text: error.to_string(), advice: Some(error.advice()) }
+        // The advice for misuse is for programmers.
+        let advice = Some(error.advice()).filter(|_| error.kind() != ErrorKind::Misuse);
+        Failure { code, text: error.to_string(), advice }
     }
 }
 

@@ -94,13 +94,14 @@ fn run(options: &Options, attachment: &Arc<Attachment>) -> Result<u8, Failure> {
         None => {
             simulator = Simulator::start(SimulatorOptions::default())
                 .map_err(|error| Failure::io("cannot simulate a BMC", &error))?;
-            tell("no -H was given: this process simulates a BMC, user admin, password password");
+            tell("no -H was given: simulating a BMC (user admin, password password)");
             let address = simulator.address(0);
             let credentials = Credentials::new("admin", "password")?;
             BmcConfig::new(address.ip().to_string(), credentials).port(address.port())
         }
     };
-    let (host, port) = (config.host.clone(), config.port);
+    let user = options.user.as_deref().unwrap_or("admin");
+    let peer = format!("{user}@{}:{}", config.host, config.port);
 
     let mut engine_config = EngineConfig::default();
     engine_config.shards = 1;
@@ -114,9 +115,10 @@ fn run(options: &Options, attachment: &Arc<Attachment>) -> Result<u8, Failure> {
     let mut reader = console.reader();
     attachment.set_console(&console);
 
-    tell(&format!("connecting to {host}, port {port}"));
+    tell(&format!("connecting to {peer}"));
     if let Err(error) = console.connect(options.timeout()) {
-        attachment.set_end(End::Failed(error.into()));
+        let failure = Failure::from(error).of(&format!("cannot connect to {peer}"));
+        attachment.set_end(End::Failed(failure));
         return attachment.finish(&reader, interactive);
     }
     tell(&connected(&bmc));
@@ -171,7 +173,7 @@ fn start_input(
         attachment.end(match end {
             Ok(Ok(end)) => end,
             Ok(Err(error)) => End::Failed(Failure::lost(error)),
-            Err(_) => End::Failed(Failure::new(exit::OTHER, "a bug: the input thread panicked")),
+            Err(_) => End::Failed(Failure::new(exit::OTHER, "the input thread panicked")),
         });
     };
     match thread::Builder::new().name("input".to_owned()).spawn(copy) {

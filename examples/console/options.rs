@@ -27,9 +27,16 @@ filter: standard input goes to the console, and the console to standard output, 
 -P, -k and -y show the secret to everybody who can list processes; -E, -K, -f and being asked
 do not.
 
-Exit status: 0 all is well, 1 other errors, 2 wrong usage, 3 user, password, K_g or privilege
-refused, 4 not reached (no answer, connection refused, unknown name), 5 turned away (cipher suite,
-no free session, SOL disabled, in use or refused), 6 connection lost, 128 + N ended by signal N.";
+Exit status:
+  0        all is well
+  1        another error, or a filter could not pass on everything
+  2        wrong usage
+  3        user, password, K_g or privilege level refused
+  4        BMC not reached: no answer, connection refused, unknown name
+  5        turned away: cipher suite, no free session, SOL disabled, in use or refused
+  6        connection lost
+  128 + N  ended by signal N
+";
 
 /// Attaches this terminal to the serial console of a BMC, by IPMI 2.0 Serial over LAN
 #[derive(Parser)]
@@ -44,7 +51,7 @@ pub struct Options {
     port: u16,
     /// User name, 1 to 16 bytes; '' is the null user
     #[arg(short = 'U', requires = "host", value_parser = user_name)]
-    user: Option<String>,
+    pub user: Option<String>,
     /// Password, 0 to 20 bytes; without -P, -E and -f it is asked for
     #[arg(short = 'P', requires = "host", group = "secret", allow_hyphen_values = true)]
     password: Option<OsString>,
@@ -73,31 +80,30 @@ pub struct Options {
     #[arg(short = 'C', value_name = "SUITES", value_delimiter = ',', default_value = "17,3",
           value_parser = cipher_suite)]
     cipher_suites: Vec<u8>,
-    /// Privilege level to ask for, with '+' to be looked up by name and level [default:
-    /// administrator, or what the BMC grants]
+    /// Level to ask for, with '+' to be looked up by it too [default: the highest granted]
     #[arg(short = 'L', value_name = "PRIVILEGE")]
     privilege: Option<Privilege>,
-    /// Escape character, or 'none'; only where standard input is a terminal
+    /// Escape character on a terminal, or 'none'
     #[arg(short, value_name = "ESCAPE", default_value = "~")]
     pub escape: EscapeCharacter,
     /// SOL instance
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u8).range(1..=15))]
     instance: u8,
-    /// What to do when another session has the console
-    #[arg(long, value_name = "WHEN", default_value = "stale")]
+    /// Take the console from another session: never, if stale, once, always
+    #[arg(long, value_name = "WHEN", default_value = "stale", hide_possible_values = true)]
     take_over: TakeOverWhen,
-    /// Name of a deviation of this BMC; may be repeated
+    /// Name of a deviation of this BMC; may be given again
     #[arg(long, value_name = "NAME")]
     quirk: Vec<Quirk>,
-    /// How long connecting may take
+    /// Seconds that connecting may take
     #[arg(long, value_name = "S", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..))]
     timeout: u32,
-    /// As a filter: how long the console must be silent after the end of the input
+    /// As a filter, end when the input has and the console is silent for so long
     #[arg(long, value_name = "MS", default_value_t = 500)]
     linger: u32,
-    /// Say what happens; twice for everything
+    /// Say what happens; twice for every detail
     #[arg(short, action = ArgAction::Count)]
     pub verbose: u8,
 }
@@ -110,13 +116,9 @@ struct Privilege(PrivilegeLevel, UserLookup);
 
 #[derive(Clone, Copy, ValueEnum)]
 enum TakeOverWhen {
-    /// Leave it alone
     Never,
-    /// Take it if that session is gone
     Stale,
-    /// Take it, but not again when it is taken back
     Once,
-    /// Take it whenever it is in the way
     Always,
 }
 
