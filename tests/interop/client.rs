@@ -146,6 +146,13 @@ pub fn read(reader: &mut Reader, len: usize, timeout: Duration) -> Vec<u8> {
     got
 }
 
+/// What comes out of the console next; nothing when nothing comes until `timeout`.
+pub fn read_some(reader: &mut Reader, timeout: Duration) -> Vec<u8> {
+    let mut buffer = [0; 4096];
+    let len = reader.read(&mut buffer, timeout).unwrap_or(0);
+    buffer[..len].to_vec()
+}
+
 /// What comes out of the console up to and with `end`, or all until `timeout`.
 pub fn read_until(reader: &mut Reader, end: &[u8], timeout: Duration) -> Vec<u8> {
     let deadline = Instant::now() + timeout;

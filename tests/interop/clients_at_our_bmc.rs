@@ -131,7 +131,8 @@ fn ipmitool_with_a_key() {
 #[test]
 fn ipmitool_with_ipmi_v1_5() {
     let bmc = Bmc::start(Profile::Spec);
-    for auth_type in ["MD5", "MD2", "PASSWORD"] {
+    // Debian's ipmitool has no MD2.
+    for auth_type in ["MD5", "PASSWORD"] {
         let access = ["-I", "lan", "-A", auth_type];
         assert_says(&bmc.ipmitool(&[&access[..], &["mc", "info"]].concat()), "IPMI Version");
     }
@@ -154,6 +155,11 @@ fn ipmitool_at_every_profile() {
         assert_says(&run(&["chassis", "power", "status"]), "Chassis Power is on");
         let command = bmc.ipmitool_command(&[&access[..], &["sol", "activate"]].concat());
         let mut console = Program::spawn_on_terminal(command);
+        if profile == Profile::OpenBmc {
+            // It names port 623 whatever its port, and ipmitool takes it by its word.
+            console.wait_for("requests SOL session on different port", LONG);
+            continue;
+        }
         console.wait_for("SOL Session operational", LONG);
         console.write(b"typed by hand");
         console.wait_for("typed by hand", LONG);
