@@ -47,7 +47,7 @@ fn a_key_works() {
     let (name, password) = (PyghmiBmc::USERNAME, PyghmiBmc::PASSWORD);
     Client::new(config_with_key(bmc.address(), name, password, &k_g)).device_id();
     let error = Client::new(config_of(&bmc)).login_error();
-    assert_eq!(error.kind(), ErrorKind::KG, "{}", explain(&error));
+    assert_eq!(error.kind(), ErrorKind::KG, "{} {}", explain(&error), bmc.log());
 }
 
 /// It just falls silent.
