@@ -37,7 +37,8 @@ struct Arguments {
     #[arg(long, default_value = "password", value_parser = at_most::<20>)]
     password: String,
     /// BMC key, at most 20 bytes in hexadecimal
-    #[arg(long, default_value = "", value_parser = key, value_name = "HEX", hide_default_value = true)]
+    #[arg(long, default_value = "", value_parser = key, value_name = "HEX")]
+    #[arg(hide_default_value = true)]
     kg: Key,
     /// BMC to behave like: spec, openbmc, go-ipmi, pyghmi or ipmi-sim
     #[arg(long, default_value_t)]

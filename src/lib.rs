@@ -1,6 +1,106 @@
 //! bmclink keeps BMCs logged in over IPMI 2.0 and runs their Serial-over-LAN consoles.
+//!
+//! It is a synchronous, threaded library: calls block, with a timeout, and may be made from any
+//! thread. Behind them a few threads drive every session; a console costs no thread, no file
+//! descriptor and no process of its own. From C, use `include/bmclink.h`.
+//!
+//! # Chapter one: a console
+//!
+//! An [`Engine`] owns the threads. A [`Bmc`] is one managed BMC: where it is and who logs in. A
+//! [`Console`] is its serial console; [`Reader`]s are attached to it. Nothing is sent before
+//! something is asked for; the first call that needs a session logs in, and commands and console
+//! share that one session.
+//!
+//! This example needs no hardware: it talks to the simulated BMC of feature `sim`, whose serial
+//! port sends back what it receives. For a real one, leave the simulator out and name the BMC.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bmclink::sim::{Serial, Simulator, SimulatorOptions};
+//! use bmclink::{BmcConfig, ConsoleConfig, Credentials, Engine, EngineConfig};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = SimulatorOptions { port: 0, serial: Serial::Echo, ..Default::default() };
+//! let simulator = Simulator::start(options)?;
+//! let address = simulator.address(0);
+//!
+//! let timeout = Duration::from_secs(10);
+//! let engine = Engine::new(EngineConfig::default())?;
+//! let credentials = Credentials::new("admin", "password")?;
+//! let host = address.ip().to_string();
+//! let bmc = engine.bmc(BmcConfig::new(host, credentials).port(address.port()))?;
+//!
+//! let console = bmc.console(ConsoleConfig::default())?;
+//! let mut reader = console.reader();
+//! console.connect(timeout)?;
+//! console.write_all(b"hello", timeout)?;
+//!
+//! let mut echo = Vec::new();
+//! let mut buffer = [0; 64];
+//! while echo.len() < 5 {
+//!     let len = reader.read(&mut buffer, timeout)?;
+//!     echo.extend_from_slice(&buffer[..len]);
+//! }
+//! assert_eq!(echo, b"hello");
+//!
+//! // A command, through the same session: Get Device ID.
+//! let reply = bmc.raw(0x06, 0, 0x01, &[], timeout)?;
+//! assert_eq!(reply.completion_code.0, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What connecting means
+//!
+//! [`Console::connect`] returns when SOL is active, or with one error that names the cause. There
+//! is no "connected" that turns out not to be, and no generic failure: [`ErrorKind`] tells a
+//! wrong password from a wrong K_g, an unknown user, a refused privilege level, a full session
+//! table, disabled SOL, SOL in use and a BMC that is not there; [`Error::stage`],
+//! [`Error::status`] and [`Error::completion_code`] say where and how the BMC put it;
+//! [`Error::advice`] says what to try.
+//!
+//! Bad credentials are final for the call that met them, and nothing is retried behind your
+//! back: BMCs lock accounts. A lost connection is reported by every reader and writer until
+//! [`Console::connect`] is called again.
+//!
+//! # What reading and writing mean
+//!
+//! Bytes go through unchanged, in order, once, whatever the network loses, doubles or reorders,
+//! as long as the session lives. Where the BMC itself drops bytes, or a connection ends with
+//! input unacknowledged, that is counted: see [`ConsoleStats`].
+//!
+//! Every reader sees all bytes. A reader that stays away loses its own oldest ones, is told how
+//! many ([`Reader::lost`]), and disturbs nobody. A writer is taken from only as much as there is
+//! room for; [`Console::drain`] says when the BMC has all of it.
+//!
+//! # Security
+//!
+//! The default cipher suites are 17 and 3: both authenticate, both encrypt. Suites that do less
+//! are used only when listed, as are IPMI v1.5, the null user, and SOL in clear. What a BMC
+//! answers is compared with what it was asked. IPMI 2.0 itself lets anybody who knows a user
+//! name obtain a salted hash of its password and try guesses on it: use long random passwords
+//! and a network of its own. Secrets are zeroed when dropped and never logged.
+//!
+//! # Threads, processes, signals
+//!
+//! The library starts [`EngineConfig::shards`] threads per engine, and resolver threads when a
+//! name has to be looked up. It sets no signal handler and no limit, prints nothing, never
+//! exits, and needs panics that unwind: a panic inside one session ends that session with
+//! [`ErrorKind::Internal`] and nothing else. An engine does not survive `fork`: make it in the
+//! child.
+//!
+//! # Below the engine
+//!
+//! [`wire`], [`crypto`] and [`session`] are the protocol without I/O: bytes and values, keys, and
+//! one BMC's session as a state machine that is handed the time. They are public for tests,
+//! fuzzers and the curious; they may change in any release.
+
+#![warn(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
 
 mod bmc;
+mod command;
 mod config;
 mod console;
 mod credentials;
@@ -14,10 +114,17 @@ mod sync;
 pub mod wire;
 
 pub use bmc::{Bmc, Console, FOREVER, RawReply, Reader};
+pub use command::CommandError;
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
 pub use engine::{BmcStatus, ConsoleState, ConsoleStats, Engine};
 pub use error::{Error, ErrorKind, Result};
-pub use session::{CipherSuiteId, Quirk, Quirks, TakeOver, Timing, UserLookup, Version};
+/// The vocabulary of typed commands.
+pub use ipmi_rs_core;
+pub use session::{
+    Cause, CipherSuiteId, Counters, Quirk, Quirks, Stage, TakeOver, Timing, UserLookup, Version,
+};
 pub use wire::PrivilegeLevel;
+pub use wire::ipmi15::AuthType;
 pub use wire::message::CompletionCode;
+pub use wire::open_session::StatusCode;

@@ -34,19 +34,21 @@ const fn outer(name: &'static str, imports: &'static [&'static str]) -> Layer {
     Layer { name, imports, reexports: true, pure: false }
 }
 
-const LAYERS: [Layer; 12] = [
+const LAYERS: [Layer; 13] = [
+    layer("sync", &[]),
     pure("wire", &[]),
     pure("crypto", &["wire"]),
     pure("session", &["wire", "crypto"]),
     pure("console", &[]),
     // Of `wire` only the numbers and levels that stand directly in it: see `engine_parses`.
-    layer("engine", &["session", "console", "config", "credentials", "error", "wire"]),
+    layer("engine", &["session", "console", "config", "credentials", "error", "sync", "wire"]),
     layer("error", &["wire", "session"]),
     layer("config", &["wire", "crypto", "session", "error", "credentials"]),
-    layer("command", &["wire", "error"]),
-    layer("credentials", &["error"]),
+    // A typed command is a raw one of a BMC, with its bytes read.
+    layer("command", &["bmc", "wire", "error"]),
+    layer("credentials", &["crypto", "error", "sync", "wire"]),
     layer("sim", &["wire", "crypto"]),
-    outer("bmc", &["engine", "command", "config", "credentials", "error"]),
+    outer("bmc", &["engine", "console", "session", "config", "credentials", "error", "wire"]),
     outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "sim"]),
 ];
 

@@ -139,6 +139,8 @@ pub struct K2(Digest);
 
 /// The constants are 20 bytes for every hash, also where its digest is longer or shorter.
 const CONSTANT_LEN: usize = 20;
+/// Copies of one RAKP Message 3 that the network is believed to make.
+const REPEATS_MAX: usize = 4;
 
 impl Sik {
     /// The key itself, for comparison with recorded sessions.
@@ -157,10 +159,26 @@ impl Sik {
         self.whole_check_value(exchange).truncated(integrity.auth_code_len())
     }
 
+    /// Whether this is the integrity check value of a BMC that was given RAKP Message 3 more
+    /// than once: OpenBMC appends the SIK to itself each time.
+    pub fn is_check_value_of_repeat(&self, exchange: &Exchange, received: &[u8]) -> bool {
+        let len = self.authentication.icv_len();
+        len > 0
+            && (2..=REPEATS_MAX).any(|times| {
+                let sik = Zeroizing::new(self.digest.as_bytes().repeat(times));
+                let value = self.check_value_by(&sik, exchange).truncated(len);
+                constant_time_eq(value.as_bytes(), received)
+            })
+    }
+
     fn whole_check_value(&self, exchange: &Exchange) -> Digest {
+        self.check_value_by(self.digest.as_bytes(), exchange)
+    }
+
+    fn check_value_by(&self, sik: &[u8], exchange: &Exchange) -> Digest {
         hmac(
             self.authentication,
-            self.digest.as_bytes(),
+            sik,
             &[
                 &exchange.remote_console_random_number,
                 &exchange.managed_system_session_id.0.to_le_bytes(),

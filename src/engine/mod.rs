@@ -4,6 +4,7 @@ mod console;
 mod deadline;
 mod inbox;
 mod resolve;
+mod sessions;
 mod shard;
 mod slots;
 mod socket;
@@ -34,6 +35,9 @@ use crate::sync::Mutex;
 /// How long a thread whose timeout is over waits for the shard's word on why: a turn of its
 /// loop, on a machine that is busy.
 const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// How long a reply may be late behind its request's deadline.
+const REPLY_GRACE: Duration = Duration::from_millis(200);
 
 /// The threads that run sessions. Dropping it closes every session at its BMC and ends every
 /// thread, within three seconds.
@@ -201,8 +205,9 @@ impl BmcHandle {
         request.token = token;
         request.deadline = until;
         self.send(Command::Request { bmc: self.key, request, done }, until)?;
-        // The session itself ends the request at its deadline, with what it knows.
-        let grace = until.and_then(|until| until.checked_add(LAST_WORD));
+        // The session itself ends the request at its deadline, with what it knows. Without a
+        // session yet, nobody does.
+        let grace = until.and_then(|until| until.checked_add(REPLY_GRACE));
         if let Some(result) = wait.wait(grace) {
             return result;
         }

@@ -3,16 +3,18 @@
 
 use std::ops::Range;
 
-use super::DropReason;
 use super::quirk::{Quirk, Quirks};
 use super::window::{Rule, Window};
+use super::{DropReason, Outbox};
 use crate::crypto::keys::UserKey;
 use crate::crypto::suite::{OpenError, Outgoing, SessionCipher};
 use crate::crypto::{Generator, auth15, constant_time_eq};
 use crate::wire::cipher_suite::Integrity;
 use crate::wire::ipmi15::{self, AuthType};
+use crate::wire::message::{Message, RqSeq, net_fn};
 use crate::wire::payload::PayloadType;
 use crate::wire::rmcpplus;
+use crate::wire::session_command::cmd;
 use crate::wire::{SessionId, SessionSequence, rmcp};
 
 /// The protection of a live session.
@@ -176,6 +178,16 @@ impl Channel {
             }
             Channel::V15(v15) => v15.seal(payload, out),
         }
+    }
+
+    /// Asks the managed system to close this session, without waiting for an answer: for one
+    /// that is given up.
+    pub fn send_close(&mut self, generator: &mut Generator, out: &mut Outbox) {
+        let id = self.managed_system_session_id().0.to_le_bytes();
+        let rq_seq = RqSeq::new(generator.number() as u8);
+        let message = &mut Vec::with_capacity(16);
+        Message::request(net_fn::APP, 0, rq_seq, cmd::CLOSE_SESSION, &id).encode(message);
+        self.seal(PayloadType::Ipmi, message, generator, out.push());
     }
 
     /// Checks, takes and decrypts one packet; says what it carries and where.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::channel::ChannelV20;
+use super::channel::{Channel, ChannelV20};
 use super::config::{Learned, SessionConfig, UserLookup, Version};
 use super::failure::{Cause, Failure, Stage};
 use super::quirk::Quirk;
@@ -71,6 +71,9 @@ pub(super) struct Establish {
     config: Arc<SessionConfig>,
     learned: Learned,
     step: Step,
+    /// Of the last setup message. They count up from anywhere, 0 left out, so that no late
+    /// answer has the tag of a newer message.
+    message_tag: u8,
     /// When the current step's wait is over.
     deadline: Instant,
     /// How long the next step waits; grows with each silence.
@@ -79,9 +82,15 @@ pub(super) struct Establish {
     attempts: u32,
     /// Of these, how many were not answered at all.
     silent: u32,
-    /// Suites still to try, the current one first.
+    /// Something of this login was met with silence.
+    lossy: bool,
+    /// The current suite, those still to try, and those that were met with silence.
     suites: Vec<CipherSuiteId>,
+    /// How many of the suites are still to try.
+    untried: usize,
     asked_for_suites: bool,
+    /// The suites the BMC says it has, once it was asked.
+    listed: Vec<CipherSuiteId>,
     skipped_a_silent_suite: bool,
     /// Ask for the wanted level in Open Session instead of "the highest".
     by_level: bool,
@@ -159,11 +168,7 @@ impl Establish {
         if let Some(at) = suites.iter().position(|id| Some(*id) == learned.cipher_suite) {
             suites[..=at].rotate_right(1);
         }
-        let wanted = config.wanted_privilege();
-        let privilege_level = match config.privilege_level {
-            Some(level) => level,
-            None => learned.privilege_level.unwrap_or(wanted),
-        };
+        let privilege_level = config.wanted_privilege();
         let by_level = config.quirks.has(Quirk::OpenSessPriv)
             || config.quirks.has(Quirk::Intel20)
             || learned.open_session_by_level == Some(true);
@@ -172,11 +177,15 @@ impl Establish {
             config,
             learned,
             step: Step::Pause,
+            message_tag: generator.number() as u8,
             deadline: now,
             attempts: 0,
             silent: 0,
+            lossy: false,
+            untried: suites.len().saturating_sub(1),
             suites,
             asked_for_suites: false,
+            listed: Vec::new(),
             skipped_a_silent_suite: false,
             by_level,
             privilege_level,
@@ -245,7 +254,6 @@ impl Establish {
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Progress {
-        let first = self.config.timing.handshake_first;
         match &self.step {
             Step::Pause => {
                 self.open_session(now, generator, out);
@@ -260,7 +268,6 @@ impl Establish {
                 return Progress::Waiting;
             }
             &Step::CipherSuites { tries, .. } if tries >= CIPHER_SUITES_TRIES => {
-                self.wait = first;
                 return self.skip_silent_suite(now, generator, out);
             }
             &Step::CipherSuites { index, tries, .. } => {
@@ -270,6 +277,7 @@ impl Establish {
             Step::OpenSession(_) => self.silent += 1,
             Step::Rakp2(_) | Step::Rakp4(_) => {}
         }
+        self.lossy = true;
         if let Some(failure) = self.remembered.take() {
             return self.on_failure(now, failure, generator, out);
         }
@@ -418,25 +426,37 @@ impl Establish {
             self.ask_cipher_suites(now, index + 1, 1, generator, out);
             return Progress::Waiting;
         }
-        let (listed, _) = decode_records(records);
-        let has = |id: &CipherSuiteId| listed.iter().any(|record| record.id == *id);
-        if self.suites.first().is_some_and(|current| !has(current)) {
-            return self.skip_silent_suite(now, generator, out);
+        self.listed = decode_records(records).0.iter().map(|record| record.id).collect();
+        if self.is_listed() {
+            return self.restart(now, generator, out);
         }
-        self.restart(now, generator, out)
+        // Those that the BMC says it has come first.
+        let listed = &self.listed;
+        if let Some(untried) = self.suites.get_mut(1..=self.untried) {
+            untried.sort_by_key(|id| !listed.contains(id));
+        }
+        self.skip_silent_suite(now, generator, out)
     }
 
-    /// Puts the suite nobody answered behind the others, once.
+    fn is_listed(&self) -> bool {
+        self.listed.contains(&self.cipher_suite())
+    }
+
+    /// Puts the suite nobody answered behind the others.
     fn skip_silent_suite(
         &mut self,
         now: Instant,
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Progress {
-        self.suites.rotate_left(1);
-        self.skipped_a_silent_suite = true;
-        self.attempts = 0;
-        self.silent = 0;
+        if self.untried > 0 {
+            self.untried -= 1;
+            self.suites.rotate_left(1);
+            self.skipped_a_silent_suite = true;
+            self.attempts = 0;
+            self.silent = 0;
+            self.wait = self.config.timing.handshake_first;
+        }
         self.restart(now, generator, out)
     }
 
@@ -444,14 +464,22 @@ impl Establish {
 
     /// Starts again from Open Session, after a pause when many attempts were made.
     fn restart(&mut self, now: Instant, generator: &mut Generator, out: &mut Outbox) -> Progress {
-        if self.attempts >= self.config.timing.login_attempts {
-            return self.fail(Cause::TimedOut);
+        self.close_unheard(generator, out);
+        let exhausted = self.attempts >= self.config.timing.login_attempts;
+        let only_silence = self.silent > 0 && self.silent == self.attempts;
+        if self.untried > 0 && only_silence && self.silent >= SILENT_SUITE_TRIES {
+            if !self.asked_for_suites {
+                self.asked_for_suites = true;
+                self.ask_cipher_suites(now, 0, 1, generator, out);
+                return Progress::Waiting;
+            }
+            // A suite the BMC says it has is more likely to have been lost on the way.
+            if exhausted || !self.is_listed() {
+                return self.skip_silent_suite(now, generator, out);
+            }
         }
-        let ask = !self.asked_for_suites && self.suites.len() > 1;
-        if ask && self.silent >= SILENT_SUITE_TRIES {
-            self.asked_for_suites = true;
-            self.ask_cipher_suites(now, 0, 1, generator, out);
-            return Progress::Waiting;
+        if exhausted {
+            return self.fail(Cause::TimedOut);
         }
         // A half-open session is left behind by every attempt that got past Open Session.
         let half_open = matches!(self.step, Step::Rakp2(_) | Step::Rakp4(_));
@@ -468,7 +496,7 @@ impl Establish {
         self.attempts += 1;
         self.remembered = None;
         let request = OpenSessionRequest {
-            message_tag: generator.number() as u8,
+            message_tag: self.next_tag(),
             requested_maximum_privilege_level: if self.by_level {
                 self.privilege_level as u8
             } else {
@@ -485,6 +513,11 @@ impl Establish {
             remote_console_session_id: request.remote_console_session_id,
         });
         self.deadline = now + self.wait;
+    }
+
+    fn next_tag(&mut self) -> u8 {
+        self.message_tag = self.message_tag.wrapping_add(1).max(1);
+        self.message_tag
     }
 
     fn cipher_suite(&self) -> CipherSuiteId {
@@ -583,7 +616,7 @@ impl Establish {
             UserLookup::NameAndPrivilege => 0,
         };
         let wait = AwaitRakp2 {
-            message_tag: generator.number() as u8,
+            message_tag: self.next_tag(),
             remote_console_session_id,
             managed_system_session_id,
             remote_console_random_number: generator.array(),
@@ -642,11 +675,11 @@ impl Establish {
         if !constant_time_eq(exchange.rakp2_code(&k_uid).as_bytes(), received) {
             let failure = Failure::new(Cause::Password, Stage::Rakp2);
             let refused = StatusCode::INVALID_INTEGRITY_CHECK_VALUE;
-            send_rakp3(generator, refused, wait.managed_system_session_id, &[], out);
+            send_rakp3(self.next_tag(), refused, wait.managed_system_session_id, &[], out);
             self.step = Step::Rakp2(wait);
             return Ok(self.on_failure(now, failure, generator, out));
         }
-        self.send_rakp3(now, exchange, &k_uid, generator, out);
+        self.send_rakp3(now, exchange, &k_uid, out);
         Ok(Progress::Waiting)
     }
 
@@ -678,21 +711,14 @@ impl Establish {
 
     // RAKP 3 and 4
 
-    fn send_rakp3(
-        &mut self,
-        now: Instant,
-        exchange: Exchange,
-        k_uid: &UserKey,
-        generator: &mut Generator,
-        out: &mut Outbox,
-    ) {
+    fn send_rakp3(&mut self, now: Instant, exchange: Exchange, k_uid: &UserKey, out: &mut Outbox) {
         let quirks = self.config.quirks;
         let level_only = quirks.has(Quirk::Intel20) || quirks.has(Quirk::I82571Spt);
         let role = if level_only { exchange.role & 0x0f } else { exchange.role };
         let code = exchange.rakp3_code(k_uid, role);
         let session_id = exchange.managed_system_session_id;
-        let message_tag =
-            send_rakp3(generator, StatusCode::NO_ERRORS, session_id, code.as_bytes(), out);
+        let message_tag = self.next_tag();
+        send_rakp3(message_tag, StatusCode::NO_ERRORS, session_id, code.as_bytes(), out);
         let k_g = UserKey::new(self.config.k_g.expose());
         let sik = exchange.sik(k_uid, k_g.as_ref());
         self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
@@ -726,6 +752,11 @@ impl Establish {
         // RAKP-none has no value; some BMCs send one all the same (quirk integritycheckvalue).
         let none = algorithms.authentication == Authentication::None;
         if !none && !constant_time_eq(expected.as_bytes(), rakp4.integrity_check_value) {
+            // The network repeated RAKP 3 and lost the first answer: nobody's key is wrong.
+            if wait.sik.is_check_value_of_repeat(&wait.exchange, rakp4.integrity_check_value) {
+                self.lossy = true;
+                return Ok(self.restart(now, generator, out));
+            }
             let failure = Failure::new(Cause::KG, Stage::Rakp4);
             return Ok(self.on_failure(now, failure, generator, out));
         }
@@ -753,6 +784,13 @@ impl Establish {
         }
     }
 
+    /// Without RAKP 4 the BMC may have a session that nobody uses, and few slots for others: it
+    /// is closed unseen.
+    fn close_unheard(&self, generator: &mut Generator, out: &mut Outbox) {
+        let Step::Rakp4(wait) = &self.step else { return };
+        Channel::V20(Box::new(self.established(wait).channel)).send_close(generator, out);
+    }
+
     // What a failure leads to
 
     fn on_failure(
@@ -764,10 +802,11 @@ impl Establish {
     ) -> Progress {
         let suites_left = self.suites.len() > 1;
         match (failure.cause, failure.status) {
-            // The BMC gave our attempt up.
+            // The BMC gave our attempt up. Where packets get lost, that is what became of them.
             (_, Some(StatusCode::INVALID_SESSION_ID | StatusCode::INACTIVE_SESSION_ID)) => {
                 if self.attempts >= self.config.timing.login_attempts {
-                    return Progress::Failed(failure);
+                    let cause = if self.lossy { Cause::TimedOut } else { failure.cause };
+                    return Progress::Failed(Failure { cause, ..failure });
                 }
                 self.restart(now, generator, out)
             }
@@ -793,13 +832,6 @@ impl Establish {
             (Cause::UserName, _) if self.config.quirks.has(Quirk::PrivFallback) => {
                 self.lower_privilege(now, failure, generator, out)
             }
-            // The same with RAKP 3: one BMC stack makes other keys of a repeated one.
-            (Cause::KG, None)
-                if self.learned.open_session_by_level.is_some() && self.rekeyed == 0 =>
-            {
-                self.rekeyed += 1;
-                self.restart(now, generator, out)
-            }
             // Some BMCs get the hashes wrong unless Open Session asked for the wanted level. A
             // BMC that was logged in to without is not one of them.
             (Cause::Password | Cause::KG, None)
@@ -821,6 +853,7 @@ impl Establish {
         out: &mut Outbox,
     ) -> Progress {
         self.suites.remove(0);
+        self.untried = self.untried.saturating_sub(1);
         let first = *self.suite_failure.get_or_insert(failure);
         if self.suites.is_empty() {
             return Progress::Failed(first);
@@ -890,16 +923,14 @@ pub(super) fn send_sessionless(rq_seq: RqSeq, command: u8, data: &[u8], out: &mu
 }
 
 fn send_rakp3(
-    generator: &mut Generator,
+    message_tag: u8,
     status: StatusCode,
     managed_system_session_id: SessionId,
     key_exchange_auth_code: &[u8],
     out: &mut Outbox,
-) -> u8 {
-    let message_tag = generator.number() as u8;
+) {
     let payload = &mut Vec::with_capacity(40);
     Rakp3 { message_tag, status, managed_system_session_id, key_exchange_auth_code }
         .encode(payload);
     rmcpplus::encode_sessionless(PayloadType::Rakp3, payload, out.push());
-    message_tag
 }

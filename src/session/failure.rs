@@ -126,6 +126,43 @@ impl Failure {
         Failure { completion_code: Some(code), ..Failure::new(cause, stage) }
     }
 
+    /// What to try, in one line.
+    pub fn advice(&self) -> &'static str {
+        match (self.cause, self.stage) {
+            (Cause::TimedOut, Stage::Rakp2 | Stage::Rakp4 | Stage::ActivateSession) => {
+                "check user name and password: some BMCs answer wrong ones with silence"
+            }
+            (Cause::TimedOut, Stage::Capabilities | Stage::OpenSession | Stage::Challenge) => {
+                "check address, port and network, and that the BMC has IPMI over LAN switched on"
+            }
+            (Cause::TimedOut, _) => "try again: packets get lost, or the BMC is busy",
+            (Cause::UserName, _) => {
+                "check the user name, and that the user is enabled for this channel"
+            }
+            (Cause::Password, _) => "check the password, and the user name as well",
+            (Cause::KG, _) => "give the K_g that the BMC has, or none where it has none",
+            (Cause::Privilege, _) => "ask for a lower privilege level, or raise the user's limit",
+            (Cause::CipherSuite, _) => "allow a cipher suite that the BMC has switched on",
+            (Cause::Downgrade, _) => "list the cipher suite the BMC insists on, if it will do",
+            (Cause::NoFreeSession, _) => "try again in a minute, or close sessions at the BMC",
+            (Cause::Incompatible(_), _) => "allow what this BMC has, or update its firmware",
+            (Cause::PeerMisbehaved(_), _) => "set the quirk of this BMC, or update its firmware",
+            (Cause::Refused | Cause::Completion, _) => "see the code for the reason",
+            (Cause::SolDisabled, _) => "enable SOL for the channel and for this user at the BMC",
+            (Cause::SolInUse, _) => "close the other console, or take it over",
+            (Cause::SolRefused, _) => {
+                "see the code; the BMC may demand SOL with encryption or without"
+            }
+            (Cause::SolStolen | Cause::SolDeactivated, _) => {
+                "open the console again when it is free"
+            }
+            (Cause::Lost, _) => "log in again: the BMC restarted or the network failed",
+            (Cause::OutcomeUnknown, _) => "see what state the system is in before trying again",
+            (Cause::Closed | Cause::NotConnected, _) => "connect first",
+            (Cause::NoSolInV15, _) => "log in with IPMI v2.0",
+        }
+    }
+
     /// Whether trying again with the same settings can only do harm: BMCs lock accounts.
     pub fn is_bad_credentials(&self) -> bool {
         matches!(self.cause, Cause::UserName | Cause::Password | Cause::KG)

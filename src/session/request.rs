@@ -8,6 +8,11 @@ use super::failure::{Cause, Failure, Stage};
 use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
 use crate::wire::session_command::cmd;
 
+/// An unanswered keepalive is sent so often at a steady pace, before the pace slows down.
+const KEEPALIVE_STEADY: u32 = 9;
+/// More transmissions than this are as good as never giving up.
+const TRANSMISSIONS_MAX: u32 = 1000;
+
 /// Whether a request may be sent again when no answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Repeat {
@@ -34,7 +39,7 @@ pub struct Request {
     pub cmd: u8,
     /// Request data.
     pub data: Vec<u8>,
-    /// When to give up; `None`: after the usual number of transmissions.
+    /// When to give up; `None`: when the usual number of transmissions would have been made.
     pub deadline: Option<Instant>,
     /// Whether it may be sent again.
     pub repeat: Repeat,
@@ -76,8 +81,11 @@ struct InFlight {
     first_sent: Instant,
     wait: Duration,
     wait_max: Duration,
+    /// So many transmissions come before the wait grows.
+    steady: u32,
     /// When to send again or give up.
     next: Instant,
+    give_up: Option<Instant>,
 }
 
 struct Queued {
@@ -86,6 +94,23 @@ struct Queued {
     transmissions_max: u32,
     wait: Duration,
     wait_max: Duration,
+    steady: u32,
+    /// How long after the first transmission to give up, unless the request has a deadline.
+    limit: Option<Duration>,
+}
+
+impl InFlight {
+    fn is_over(&self, now: Instant) -> bool {
+        self.give_up.is_some_and(|at| now >= at)
+    }
+
+    /// Plans what follows a transmission.
+    fn plan(&mut self, now: Instant) {
+        let again = self.transmissions < self.transmissions_max;
+        let next = again.then_some(now + self.wait);
+        // Something is always due: only what is sent for ever has no end.
+        self.next = next.into_iter().chain(self.give_up).min().unwrap_or(now + self.wait);
+    }
 }
 
 /// All requests of one session.
@@ -104,6 +129,16 @@ struct RequestTiming {
     first: Duration,
     max: Duration,
     transmissions: u32,
+}
+
+impl RequestTiming {
+    /// How long all transmissions take together, the wait after the last one included.
+    fn total(self) -> Duration {
+        let waits = std::iter::successors(Some(self.first), |wait| {
+            Some((*wait * 2).min(self.max.max(*wait)))
+        });
+        waits.take(self.transmissions.min(TRANSMISSIONS_MAX) as usize).sum()
+    }
 }
 
 /// Commands that act: executed twice they do harm (03 section 4 of the protocol notes).
@@ -146,9 +181,15 @@ impl Requests {
             Repeat::ByCommand if acts(request.net_fn, request.cmd) => 2,
             _ => self.timing.transmissions,
         };
-        let RequestTiming { first, max, .. } = self.timing;
-        let queued = Queued { origin, request, transmissions_max, wait: first, wait_max: max };
-        self.queue.push_back(queued);
+        self.queue.push_back(Queued {
+            origin,
+            request,
+            transmissions_max,
+            wait: self.timing.first,
+            wait_max: self.timing.max,
+            steady: 1,
+            limit: Some(self.timing.total()),
+        });
     }
 
     /// Takes a request that is sent before all that wait.
@@ -165,15 +206,24 @@ impl Requests {
             transmissions_max: u32::MAX,
             wait: self.timing.first,
             wait_max,
+            steady: KEEPALIVE_STEADY,
+            limit: None,
         };
         self.queue.push_front(queued);
     }
 
     /// Takes a request that must be done with within `limit`.
     pub fn submit_within(&mut self, origin: Origin, request: Request, limit: Duration) {
-        let queued =
-            Queued { origin, request, transmissions_max: 2, wait: limit / 2, wait_max: limit / 2 };
-        self.queue.push_back(queued);
+        let half = limit / 2;
+        self.queue.push_back(Queued {
+            origin,
+            request,
+            transmissions_max: 2,
+            wait: half,
+            wait_max: half,
+            steady: 1,
+            limit: Some(limit),
+        });
     }
 
     /// Writes the LAN message of the next request that is due, if any.
@@ -181,11 +231,13 @@ impl Requests {
         if let Some(due) = self
             .in_flight
             .iter_mut()
-            .find(|r| now >= r.next && r.transmissions < r.transmissions_max)
+            .find(|r| now >= r.next && r.transmissions < r.transmissions_max && !r.is_over(now))
         {
             due.transmissions += 1;
-            due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
-            due.next = next_time(now, due.wait, due.request.deadline);
+            if due.transmissions > due.steady {
+                due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
+            }
+            due.plan(now);
             self.retransmits += 1;
             encode(&due.request, due.rq_seq, message);
             return true;
@@ -196,9 +248,9 @@ impl Requests {
             return false;
         }
         let Some(queued) = self.queue.pop_front() else { return false };
-        self.rq_seq = self.rq_seq.next();
+        self.rq_seq = self.free_number();
         encode(&queued.request, self.rq_seq, message);
-        self.in_flight.push(InFlight {
+        let mut sent = InFlight {
             origin: queued.origin,
             rq_seq: self.rq_seq,
             transmissions: 1,
@@ -206,23 +258,33 @@ impl Requests {
             first_sent: now,
             wait: queued.wait,
             wait_max: queued.wait_max,
-            next: next_time(now, queued.wait, queued.request.deadline),
+            steady: queued.steady,
+            next: now,
+            give_up: queued.request.deadline.or(queued.limit.map(|limit| now + limit)),
             request: queued.request,
-        });
+        };
+        sent.plan(now);
+        self.in_flight.push(sent);
         true
+    }
+
+    /// The next number that no request in flight has: there are more numbers than requests.
+    fn free_number(&self) -> RqSeq {
+        let mut number = self.rq_seq.next();
+        while self.in_flight.iter().any(|r| r.rq_seq == number) {
+            number = number.next();
+        }
+        number
     }
 
     /// Gives up one request whose time is over, if any.
     pub fn poll_expired(&mut self, now: Instant) -> Option<(Origin, Failure)> {
-        let over = |deadline: Option<Instant>| deadline.is_some_and(|d| now >= d);
-        if let Some(at) = self.queue.iter().position(|q| over(q.request.deadline)) {
+        let over = |queued: &Queued| queued.request.deadline.is_some_and(|at| now >= at);
+        if let Some(at) = self.queue.iter().position(over) {
             let queued = self.queue.remove(at)?;
             return Some((queued.origin, Failure::new(Cause::TimedOut, Stage::Active)));
         }
-        let expired = |r: &InFlight| {
-            over(r.request.deadline) || now >= r.next && r.transmissions >= r.transmissions_max
-        };
-        let at = self.in_flight.iter().position(expired)?;
+        let at = self.in_flight.iter().position(|r| r.is_over(now))?;
         let gone = self.in_flight.swap_remove(at);
         Some((gone.origin, Failure::new(unanswered(&gone.request, Cause::TimedOut), Stage::Active)))
     }
@@ -259,6 +321,19 @@ impl Requests {
             return Some((gone.origin, Failure::new(cause, Stage::Active)));
         }
         let queued = self.queue.pop_front()?;
+        Some((queued.origin, Failure::new(cause, Stage::Active)))
+    }
+
+    /// The same, leaving out those of a SOL activation: they still have to end it.
+    pub fn take_any_but_sol(&mut self, cause: Cause) -> Option<(Origin, Failure)> {
+        let sol = |origin: Origin| matches!(origin, Origin::Sol(..));
+        if let Some(at) = self.in_flight.iter().position(|r| !sol(r.origin)) {
+            let gone = self.in_flight.swap_remove(at);
+            let cause = unanswered(&gone.request, cause);
+            return Some((gone.origin, Failure::new(cause, Stage::Active)));
+        }
+        let at = self.queue.iter().position(|q| !sol(q.origin))?;
+        let queued = self.queue.remove(at)?;
         Some((queued.origin, Failure::new(cause, Stage::Active)))
     }
 
@@ -304,11 +379,6 @@ impl Requests {
 
 fn unanswered(request: &Request, cause: Cause) -> Cause {
     if acts(request.net_fn, request.cmd) { Cause::OutcomeUnknown } else { cause }
-}
-
-fn next_time(now: Instant, wait: Duration, deadline: Option<Instant>) -> Instant {
-    let next = now + wait;
-    deadline.map_or(next, |deadline| next.min(deadline.max(now)))
 }
 
 fn encode(request: &Request, rq_seq: RqSeq, out: &mut Vec<u8>) {

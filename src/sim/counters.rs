@@ -53,6 +53,8 @@ pub struct Counters {
     pub sol_nacks_out: u64,
     /// Characters the console was never sent because the retries ran out.
     pub sol_characters_lost: u64,
+    /// Characters sent again under another number because the retries ran out (OpenBMC).
+    pub sol_characters_renumbered: u64,
     /// Session packets with a wrong or missing AuthCode.
     pub bad_auth_code: u64,
     /// Session packets that would not decrypt, or were not encrypted as they must be.

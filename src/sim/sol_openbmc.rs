@@ -106,7 +106,7 @@ impl ManagedSystem {
         }
         self.sol.retries_left = self.sol.config.retry_count;
         self.sol.retry_due = None;
-        self.sol.sent = None;
+        self.counters.sol_characters_renumbered += self.sol.sent.take().unwrap_or(0) as u64;
         self.sol.accumulate_due = Some(self.clock + self.sol.config.accumulate());
     }
 }

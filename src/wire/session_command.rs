@@ -1,7 +1,7 @@
 //! Data of the commands that a session itself sends: login, privilege, close, payloads.
 //!
 //! Requests are given as data bytes; responses are read from the data after a completion code
-//! of 0. Everything else about commands is in [`crate::command`].
+//! of 0. Everything else about commands is in `command.rs`.
 
 use super::ipmi15::AuthType;
 use super::{DecodeError, Reader, SessionId};

@@ -17,6 +17,16 @@ use bmclink::sim::{BmcOptions, ManagedSystem, Profile};
 pub const PROFILES: [Profile; 5] =
     [Profile::Spec, Profile::OpenBmc, Profile::GoIpmi, Profile::Pyghmi, Profile::IpmiSim];
 
+/// Which way a datagram goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    ToBmc,
+    ToConsole,
+}
+
+/// Sees every datagram before the network does, and says what is sent instead of it.
+pub type Tap = Box<dyn FnMut(Way, Vec<u8>) -> Vec<Vec<u8>>>;
+
 /// What a test starts from.
 #[derive(Clone)]
 pub struct Setup {
@@ -95,11 +105,27 @@ pub struct Pair {
     pub host_received: Vec<u8>,
     /// Whether the host sends back what it receives.
     pub host_echoes: bool,
+    /// Whether the host leaves alone what it receives.
+    pub host_stalled: bool,
+    /// Every event of SOL, with how many characters came before it.
+    pub marks: Vec<(usize, SolEvent)>,
+    /// Says which datagrams get lost, besides those that the network loses by chance.
+    pub drops: Option<Drops>,
     /// Datagrams from the BMC, unopened, when recording.
     pub recorded: Option<Vec<Vec<u8>>>,
+    /// The man in the middle, if any.
+    pub tap: Option<Tap>,
     steps: u64,
     sessions: u64,
     out: Vec<u8>,
+}
+
+/// Whether a datagram, to the BMC (true) or from it, gets lost.
+pub type Drops = Box<dyn FnMut(bool, &[u8]) -> bool>;
+
+/// Whether a datagram holds a SOL payload: its type is never encrypted.
+pub fn is_sol(datagram: &[u8]) -> bool {
+    datagram.get(4) == Some(&6) && datagram.get(5).is_some_and(|byte| byte & 0x3f == 1)
 }
 
 pub fn console_address() -> SocketAddr {
@@ -136,7 +162,11 @@ impl Pair {
             printing: VecDeque::new(),
             host_received: Vec::new(),
             host_echoes: false,
+            host_stalled: false,
+            marks: Vec::new(),
+            drops: None,
             recorded: None,
+            tap: None,
             steps: 0,
             sessions: 1,
             out: Vec::new(),
@@ -208,8 +238,8 @@ impl Pair {
             assert!(rounds < 10_000, "seed {}: neither end comes to rest", self.seed);
             let moved = self.feed();
             let timeout = self.drain_session();
-            while let Some((to, datagram)) = self.bmc.poll_transmit() {
-                self.net.send(self.now, bmc_address(), to, datagram);
+            while let Some((_, datagram)) = self.bmc.poll_transmit() {
+                self.send(Way::ToConsole, datagram);
             }
             if !moved {
                 return timeout;
@@ -225,7 +255,7 @@ impl Pair {
             assert_eq!(self.session.sol_write(self.now, &bytes), space);
             moved = true;
         }
-        let input = self.bmc.serial_input();
+        let input = if self.host_stalled { Vec::new() } else { self.bmc.serial_input() };
         if !input.is_empty() {
             if self.host_echoes {
                 self.printing.extend(&input);
@@ -248,11 +278,36 @@ impl Pair {
             match self.session.poll_output(self.now, &mut self.out) {
                 Output::Transmit => {
                     let datagram = std::mem::take(&mut self.out);
-                    self.net.send(self.now, console_address(), bmc_address(), datagram);
+                    self.send(Way::ToBmc, datagram);
                 }
                 Output::SolCharacters => self.received.extend_from_slice(&self.out),
-                Output::Event(event) => self.events.push((self.now - self.start, event)),
+                Output::Event(event) => {
+                    if let Event::Sol(event) = &event {
+                        self.marks.push((self.received.len(), event.clone()));
+                    }
+                    self.events.push((self.now - self.start, event));
+                }
                 Output::Timeout(timeout) => return timeout,
+            }
+        }
+    }
+
+    fn send(&mut self, way: Way, datagram: Vec<u8>) {
+        let (from, to) = match way {
+            Way::ToBmc => (console_address(), bmc_address()),
+            Way::ToConsole => (bmc_address(), console_address()),
+        };
+        let datagrams = match &mut self.tap {
+            Some(tap) => tap(way, datagram),
+            None => vec![datagram],
+        };
+        for datagram in datagrams {
+            let dropped = match &mut self.drops {
+                Some(drops) => drops(way == Way::ToBmc, &datagram),
+                None => false,
+            };
+            if !dropped {
+                self.net.send(self.now, from, to, datagram);
             }
         }
     }
