@@ -21,7 +21,8 @@ pub enum Kind {
 /// What a datagram is.
 pub fn kind(datagram: &[u8]) -> Kind {
     if !rmcpplus::is_rmcpplus(datagram) {
-        let message = ipmi15::decode(datagram.get(4..).unwrap_or_default()).map(|(_, message)| message);
+        let message =
+            ipmi15::decode(datagram.get(4..).unwrap_or_default()).map(|(_, message)| message);
         return match message {
             Ok(message) if message.len() > 5 => Kind::Command(message[5]),
             _ => Kind::Session,
