@@ -153,10 +153,10 @@ fn a_lost_console_says_so_and_connects_again() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
     let engine = engine();
     let mut config = config(&simulator, "password");
-    config.timing.keepalive = Duration::from_millis(300);
+    config.timing.keepalive = Duration::from_secs(1);
     config.timing.keepalive_jitter = Duration::from_millis(50);
     config.timing.keepalive_retry = Duration::from_millis(200);
-    config.timing.lost_after = Duration::from_millis(1500);
+    config.timing.lost_after = Duration::from_millis(2500);
     let bmc = engine.bmc(config).expect("a BMC");
     let console = bmc.console(ConsoleConfig::default()).expect("a console");
     console.connect(SHORT).expect("connected");
