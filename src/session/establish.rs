@@ -84,6 +84,8 @@ pub(super) struct Establish {
     silent: u32,
     /// Something of this login was met with silence.
     lossy: bool,
+    /// The BMC seems to get the checksums of LAN messages wrong.
+    wrong_checksums: bool,
     /// The current suite, those still to try, and those that were met with silence.
     suites: Vec<CipherSuiteId>,
     /// How many of the suites are still to try.
@@ -99,6 +101,8 @@ pub(super) struct Establish {
     rekeyed: u32,
     /// What to report if nothing better comes: a refusal nobody could tell from a forgery.
     remembered: Option<Failure>,
+    /// What the first try ended with, if a second one is made only to be sure of it.
+    verdict: Option<Failure>,
     /// Why the last suite was refused.
     suite_failure: Option<Failure>,
 }
@@ -174,6 +178,7 @@ impl Establish {
             || learned.open_session_by_level == Some(true);
         let mut login = Establish {
             wait: config.timing.handshake_first,
+            wrong_checksums: config.quirks.has(Quirk::NoChecksumCheck),
             config,
             learned,
             step: Step::Pause,
@@ -191,6 +196,7 @@ impl Establish {
             privilege_level,
             rekeyed: 0,
             remembered: None,
+            verdict: None,
             suite_failure: None,
         };
         if login.config.quirks.has(Quirk::I82571Spt) {
@@ -290,7 +296,8 @@ impl Establish {
     }
 
     fn fail(&self, cause: Cause) -> Progress {
-        Progress::Failed(Failure::new(cause, self.stage()))
+        let verdict = self.verdict.filter(|_| cause == Cause::TimedOut);
+        Progress::Failed(verdict.unwrap_or(Failure::new(cause, self.stage())))
     }
 
     // Get Channel Authentication Capabilities
@@ -326,7 +333,8 @@ impl Establish {
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Result<Progress, DropReason> {
-        let message = Message::decode(message).map_err(|_| DropReason::Malformed)?;
+        let (message, valid) =
+            Message::decode_unchecked(message).map_err(|_| DropReason::Malformed)?;
         let Some((code, data)) = message.completion() else { return Err(DropReason::Malformed) };
         let (expected, rq_seq) = match self.step {
             Step::Capabilities { rq_seq, .. } => {
@@ -338,6 +346,11 @@ impl Establish {
         if message.net_fn != net_fn::APP | 1 || message.cmd != expected || message.rq_seq != rq_seq
         {
             return Err(DropReason::Unexpected);
+        }
+        // A first wrong checksum may be the line's; a second one is the BMC's habit.
+        let wrong_before = std::mem::replace(&mut self.wrong_checksums, !valid);
+        if !valid && !wrong_before {
+            return Err(DropReason::Malformed);
         }
         match self.step {
             Step::Capabilities { form, tries, .. } => {
@@ -637,6 +650,7 @@ impl Establish {
         }
         rmcpplus::encode_sessionless(PayloadType::Rakp1, payload, out.push());
         self.step = Step::Rakp2(wait);
+        self.remembered = None;
         self.deadline = now + self.wait;
     }
 
@@ -722,6 +736,7 @@ impl Establish {
         let k_g = UserKey::new(self.config.k_g.expose());
         let sik = exchange.sik(k_uid, k_g.as_ref());
         self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
+        self.remembered = None;
         self.deadline = now + self.wait;
     }
 
@@ -838,6 +853,7 @@ impl Establish {
                 if !self.by_level && self.learned.open_session_by_level.is_none() =>
             {
                 self.by_level = true;
+                self.verdict = Some(failure);
                 self.open_session(now, generator, out);
                 Progress::Waiting
             }
