@@ -4,6 +4,7 @@ mod console;
 mod deadline;
 mod inbox;
 mod resolve;
+mod sessions;
 mod shard;
 mod slots;
 mod socket;

@@ -11,21 +11,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use slotmap::SlotMap;
 
 use super::console::{ConsoleShared, ConsoleState, Input};
 use super::deadline::Deadlines;
 use super::inbox::{Inbox, Outlet};
-use super::resolve::{Resolvers, literal};
-use super::slots::{BmcKey, BmcShared, ConsoleLink, Live, Phase, Slot};
+use super::resolve::Resolvers;
+use super::slots::{BmcKey, BmcShared, Phase, Slot};
 use super::socket::ReceiveBatch;
 use super::sockets::{Sockets, WAKER};
 use super::wait::Completer;
 use crate::config::EngineConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Cause, Event, Failure, Output, Reply, Request, Session, SolEvent, Stage};
+use crate::session::{Event, Output, Reply, Request};
 
 /// Commands taken before the sockets are looked at again.
 const COMMANDS_PER_TURN: usize = 1024;
@@ -50,19 +48,19 @@ pub(super) enum Command {
 }
 
 pub(super) struct Shard {
-    poll: Poll,
+    pub(super) poll: Poll,
     outlet: Outlet<Command>,
-    inbox: Inbox<Command>,
-    sockets: Sockets,
+    pub(super) inbox: Inbox<Command>,
+    pub(super) sockets: Sockets,
     batch: ReceiveBatch,
-    bmcs: SlotMap<BmcKey, Slot>,
+    pub(super) bmcs: SlotMap<BmcKey, Slot>,
     deadlines: Deadlines<BmcKey>,
-    resolvers: Arc<Resolvers>,
+    pub(super) resolvers: Arc<Resolvers>,
     /// Scratch of one drain: the datagram or characters just given, and a turn's characters.
     out: Vec<u8>,
     characters: Vec<u8>,
     input: Vec<u8>,
-    stopping: Option<Instant>,
+    pub(super) stopping: Option<Instant>,
 }
 
 /// The one clock the shard reads, once per turn.
@@ -400,97 +398,10 @@ impl Shard {
         }
     }
 
-    // Getting a session
-
-    /// Somebody needs a session: start one unless one is there or on its way.
-    fn ensure_session(&mut self, now: Instant, bmc: BmcKey) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        if self.stopping.is_some() {
-            return slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
-        }
-        match slot.phase {
-            Phase::Session => self.drain(now, bmc),
-            Phase::Resolving => {}
-            Phase::Idle => self.resolve(now, bmc),
-        }
-    }
-
-    fn resolve(&mut self, now: Instant, bmc: BmcKey) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        let config = &slot.shared.config;
-        slot.icmp = None;
-        if let Some(address) = literal(&config.host, config.port) {
-            slot.addresses = vec![address];
-            return self.log_in(now, bmc);
-        }
-        slot.phase = Phase::Resolving;
-        slot.lookup += 1;
-        let (lookup, inbox) = (slot.lookup, self.inbox.clone());
-        let answer = move |addresses| {
-            // The shard may be gone by now: then nobody waits.
-            let _ = inbox.send(Command::Resolved { bmc, lookup, addresses }, None);
-        };
-        if let Err(error) = self.resolvers.resolve(&config.host, config.port, Box::new(answer)) {
-            slot.phase = Phase::Idle;
-            slot.fail_waiters(&error);
-        }
-    }
-
-    fn on_resolved(
-        &mut self,
-        now: Instant,
-        bmc: BmcKey,
-        lookup: u64,
-        addresses: Result<Vec<SocketAddr>>,
-    ) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        if slot.phase != Phase::Resolving || slot.lookup != lookup {
-            return;
-        }
-        slot.phase = Phase::Idle;
-        match addresses {
-            Ok(addresses) => {
-                slot.addresses = addresses;
-                self.log_in(now, bmc);
-            }
-            Err(error) => slot.fail_waiters(&error),
-        }
-    }
-
-    /// Starts a login at the first of the addresses left.
-    fn log_in(&mut self, now: Instant, bmc: BmcKey) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        let Some(&peer) = slot.addresses.first() else {
-            let error = Error::with_text(ErrorKind::NameNotFound, "the name has no address");
-            return slot.fail_waiters(&error);
-        };
-        let config = slot.shared.config.session_config();
-        let started = config.check().map_err(Error::from).and_then(|()| {
-            let mut seed = [0; 32];
-            let random = SysRng.try_fill_bytes(&mut seed);
-            random.map_err(|error| Error::with_text(ErrorKind::Io, error.to_string()))?;
-            let socket = self.sockets.claim(self.poll.registry(), bmc, peer)?;
-            Ok((socket, seed))
-        });
-        let (socket, seed) = match started {
-            Ok(started) => started,
-            Err(error) => return slot.fail_waiters(&error),
-        };
-        log::debug!(target: "bmclink::session", "{}: logging in at {peer}", slot.shared.name());
-        let mut session = Session::new(Arc::new(config), slot.learned, seed, now);
-        for request in slot.queued.drain(..) {
-            session.submit(request);
-        }
-        slot.shared.status.lock().address = Some(peer);
-        slot.phase = Phase::Session;
-        slot.live = Some(Live { session: Box::new(session), socket, peer });
-        self.drain(now, bmc);
-    }
-
     // Output
 
     /// Takes everything a session has to give, after one input went into it.
-    fn drain(&mut self, now: Instant, bmc: BmcKey) {
+    pub(super) fn drain(&mut self, now: Instant, bmc: BmcKey) {
         if catch_unwind(AssertUnwindSafe(|| self.drain_session(now, bmc))).is_err() {
             self.on_panic(bmc);
         }
@@ -604,153 +515,11 @@ impl Shard {
             Event::Closed(failure) => self.on_closed(now, bmc, failure),
         }
     }
-
-    fn on_closed(&mut self, now: Instant, bmc: BmcKey, failure: Failure) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        let error = slot.error_of(failure);
-        log::info!(target: "bmclink::session", "{}: session ended: {error}", slot.shared.name());
-        let was_up = slot.shared.status.lock().connected;
-        let silent = failure.cause == Cause::TimedOut && failure.stage == Stage::Capabilities;
-        // A name's other addresses are tried when this one is silent.
-        if !was_up && silent && slot.addresses.len() > 1 && !slot.released {
-            slot.addresses.remove(0);
-            self.drop_session(bmc);
-            return self.log_in(now, bmc);
-        }
-        let closed_for_later = failure.cause == Cause::Closed && slot.is_wanted();
-        if closed_for_later && !slot.released {
-            // It was closed because nobody wanted it, and somebody does again.
-            self.drop_session(bmc);
-            return self.resolve(now, bmc);
-        }
-        self.forget_session(bmc, &error);
-    }
-
-    /// Takes a session that is over out of its slot.
-    fn drop_session(&mut self, bmc: BmcKey) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        slot.phase = Phase::Idle;
-        if let Some(live) = slot.live.take() {
-            self.sockets.give_back(self.poll.registry(), live.socket, live.peer);
-            slot.learned = live.session.learned();
-            let mut status = slot.shared.status.lock();
-            status.connected = false;
-            status.counters = live.session.counters();
-        }
-    }
-
-    /// The session is over, and so is everybody's wait for it.
-    fn forget_session(&mut self, bmc: BmcKey, error: &Error) {
-        self.drop_session(bmc);
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        slot.shared.status.lock().last_error = Some(error.clone());
-        slot.fail_waiters(error);
-        while let Some(mut console) = slot.console.take() {
-            console.ended(error);
-            console.shared.set_unconnected(error.clone());
-            slot.remove_console();
-        }
-        if slot.released {
-            self.bmcs.remove(bmc);
-        }
-    }
 }
 
 fn take_waiter(waiters: &mut Vec<(u64, Completer<()>)>, id: u64, found: &mut Vec<Completer<()>>) {
     while let Some(at) = waiters.iter().position(|(waiter, _)| *waiter == id) {
         found.push(waiters.swap_remove(at).1);
-    }
-}
-
-impl Slot {
-    /// The link of a console: the attached one, or the one that follows it when that is being
-    /// closed. `None` when another console is in the way.
-    fn link_of(&mut self, console: &Arc<ConsoleShared>) -> Option<&mut ConsoleLink> {
-        let closing = self.console.as_ref().is_some_and(|link| link.shared.is_closed());
-        let place = if closing { &mut self.next_console } else { &mut self.console };
-        let link = place.get_or_insert_with(|| ConsoleLink::new(console.clone()));
-        Arc::ptr_eq(&link.shared, console).then_some(link)
-    }
-
-    /// What is known of a login that has neither succeeded nor failed yet.
-    fn why_not_yet(&self) -> Error {
-        let Some(live) = &self.live else { return Error::new(ErrorKind::TimedOut) };
-        let stage =
-            if live.session.is_active() { Stage::ActivateSol } else { live.session.stage() };
-        let error = self.error_of(Failure::new(Cause::TimedOut, stage));
-        // It answered before: it is not unreachable, only slower than the caller.
-        if live.session.counters().received > 0 {
-            return error.with_kind(ErrorKind::TimedOut);
-        }
-        error
-    }
-
-    /// A failure with what ICMP said of the BMC's address.
-    fn error_of(&self, failure: Failure) -> Error {
-        if self.shut_down {
-            return Error::new(ErrorKind::ShutDown);
-        }
-        let error = Error::from(failure);
-        match &self.icmp {
-            Some(icmp) if error.kind() == ErrorKind::Unreachable => {
-                let kind = if icmp.is_refused() {
-                    ErrorKind::ConnectionRefused
-                } else {
-                    ErrorKind::Unreachable
-                };
-                error.with_note(kind, icmp.text())
-            }
-            Some(icmp) if failure.cause == Cause::Lost => {
-                error.with_note(ErrorKind::Lost, icmp.text())
-            }
-            _ => error,
-        }
-    }
-
-    fn on_sol_event(&mut self, event: SolEvent) {
-        let ended = match &event {
-            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
-            _ => None,
-        };
-        let Some(console) = &mut self.console else { return };
-        let shared = console.shared.clone();
-        match event {
-            SolEvent::Activated { characters_max, other_port } => {
-                console.wanted = false;
-                shared.set_connected(characters_max, other_port);
-                console.finish(Ok(()));
-            }
-            SolEvent::Ended(_) => {
-                let error = ended.unwrap_or_else(|| Error::new(ErrorKind::Lost));
-                console.wanted = false;
-                console.ended(&error);
-                shared.set_unconnected(error);
-                if shared.is_closed() {
-                    self.remove_console();
-                }
-            }
-            SolEvent::BreakDone { token, acknowledged } => {
-                if let Some(done) = console.breaks.remove(&token) {
-                    let lost =
-                        || Error::with_text(ErrorKind::Lost, "the break was not acknowledged");
-                    done.complete(if acknowledged { Ok(()) } else { Err(lost()) });
-                }
-            }
-            SolEvent::Reactivated => shared.count(|stats| stats.reactivations += 1),
-            SolEvent::Gap => shared.count(|stats| stats.gaps += 1),
-            SolEvent::Overrun => shared.count(|stats| stats.overruns += 1),
-            SolEvent::BreakDetected => shared.count(|stats| stats.breaks += 1),
-            SolEvent::Unavailable(now) => shared.count(|stats| stats.unavailable = now),
-            SolEvent::InputLost { bytes } => shared.count(|stats| stats.input_lost += bytes),
-            SolEvent::AcknowledgeLost => {}
-        }
-    }
-}
-
-impl BmcShared {
-    /// The BMC in a log line.
-    pub fn name(&self) -> &str {
-        &self.config.host
     }
 }
 

@@ -11,8 +11,10 @@ use super::deadline::Armed;
 use super::socket::IcmpError;
 use super::wait::Completer;
 use crate::config::BmcConfig;
-use crate::error::{Error, Result};
-use crate::session::{CipherSuiteId, Counters, Learned, Reply, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{
+    Cause, CipherSuiteId, Counters, Failure, Learned, Reply, Session, SolEvent, Stage,
+};
 use crate::sync::Mutex;
 use crate::wire::PrivilegeLevel;
 
@@ -165,6 +167,91 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// The link of a console: the attached one, or the one that follows it when that is being
+    /// closed. `None` when another console is in the way.
+    pub fn link_of(&mut self, console: &Arc<ConsoleShared>) -> Option<&mut ConsoleLink> {
+        let closing = self.console.as_ref().is_some_and(|link| link.shared.is_closed());
+        let place = if closing { &mut self.next_console } else { &mut self.console };
+        let link = place.get_or_insert_with(|| ConsoleLink::new(console.clone()));
+        Arc::ptr_eq(&link.shared, console).then_some(link)
+    }
+
+    /// What is known of a login that has neither succeeded nor failed yet.
+    pub fn why_not_yet(&self) -> Error {
+        let Some(live) = &self.live else { return Error::new(ErrorKind::TimedOut) };
+        let stage =
+            if live.session.is_active() { Stage::ActivateSol } else { live.session.stage() };
+        let error = self.error_of(Failure::new(Cause::TimedOut, stage));
+        // It answered before: it is not unreachable, only slower than the caller.
+        if live.session.counters().received > 0 {
+            return error.with_kind(ErrorKind::TimedOut);
+        }
+        error
+    }
+
+    /// A failure with what ICMP said of the BMC's address.
+    pub fn error_of(&self, failure: Failure) -> Error {
+        if self.shut_down {
+            return Error::new(ErrorKind::ShutDown);
+        }
+        let error = Error::from(failure);
+        match &self.icmp {
+            Some(icmp) if error.kind() == ErrorKind::Unreachable => {
+                let kind = if icmp.is_refused() {
+                    ErrorKind::ConnectionRefused
+                } else {
+                    ErrorKind::Unreachable
+                };
+                error.with_note(kind, icmp.text())
+            }
+            Some(icmp) if failure.cause == Cause::Lost => {
+                error.with_note(ErrorKind::Lost, icmp.text())
+            }
+            _ => error,
+        }
+    }
+
+    pub fn on_sol_event(&mut self, event: SolEvent) {
+        let ended = match &event {
+            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
+            _ => None,
+        };
+        let Some(console) = &mut self.console else { return };
+        let shared = console.shared.clone();
+        match event {
+            SolEvent::Activated { characters_max, other_port } => {
+                console.wanted = false;
+                shared.set_connected(characters_max, other_port);
+                console.finish(Ok(()));
+            }
+            SolEvent::Ended(_) => {
+                let error = ended.unwrap_or_else(|| Error::new(ErrorKind::Lost));
+                console.wanted = false;
+                console.ended(&error);
+                shared.set_unconnected(error);
+                if shared.is_closed() {
+                    self.remove_console();
+                }
+            }
+            SolEvent::BreakDone { token, acknowledged } => {
+                if let Some(done) = console.breaks.remove(&token) {
+                    let lost =
+                        || Error::with_text(ErrorKind::Lost, "the break was not acknowledged");
+                    done.complete(if acknowledged { Ok(()) } else { Err(lost()) });
+                }
+            }
+            SolEvent::Reactivated => shared.count(|stats| stats.reactivations += 1),
+            SolEvent::Gap => shared.count(|stats| stats.gaps += 1),
+            SolEvent::Overrun => shared.count(|stats| stats.overruns += 1),
+            SolEvent::BreakDetected => shared.count(|stats| stats.breaks += 1),
+            SolEvent::Unavailable(now) => shared.count(|stats| stats.unavailable = now),
+            SolEvent::InputLost { bytes } => shared.count(|stats| stats.input_lost += bytes),
+            SolEvent::AcknowledgeLost => {}
+        }
+    }
+}
+
 impl ConsoleLink {
     pub fn new(shared: Arc<ConsoleShared>) -> Self {
         ConsoleLink {
@@ -192,5 +279,12 @@ impl ConsoleLink {
         for (_, done) in self.breaks.drain() {
             done.complete(Err(error.clone()));
         }
+    }
+}
+
+impl BmcShared {
+    /// The BMC in a log line.
+    pub fn name(&self) -> &str {
+        &self.config.host
     }
 }

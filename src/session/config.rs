@@ -79,15 +79,16 @@ pub struct Timing {
     pub request_max: Duration,
     /// How often a command is sent at most. 5.
     pub request_transmissions: u32,
-    /// A keepalive is sent so long after the last answer. 24 s: several BMCs end sessions
-    /// after 30 s, and a lost keepalive has to be repeated before that.
+    /// A keepalive is sent so long after the last answer. 18 s: some BMCs end sessions after
+    /// 30 s, and a lost keepalive has to be repeated often enough before that.
     pub keepalive: Duration,
     /// Up to so much is added to `keepalive` by chance, so that many BMCs do not beat in step.
     /// 3 s.
     pub keepalive_jitter: Duration,
-    /// An unanswered keepalive is sent again after this. 3 s.
+    /// An unanswered keepalive is sent again after `request_first` the first times, then after
+    /// this. 5 s: BMCs take no packet that is more than 15 ahead of the last they got.
     pub keepalive_retry: Duration,
-    /// A session without any valid packet for this long is lost. 45 s.
+    /// A session is lost when something was asked and nothing valid came for this long. 45 s.
     pub lost_after: Duration,
     /// The same after a sign that the BMC restarted (an ICMP error, an answer outside the
     /// session). 8 s.
@@ -106,9 +107,9 @@ impl Default for Timing {
             request_first: Duration::from_secs(1),
             request_max: Duration::from_secs(4),
             request_transmissions: 5,
-            keepalive: Duration::from_secs(24),
+            keepalive: Duration::from_secs(18),
             keepalive_jitter: Duration::from_secs(3),
-            keepalive_retry: Duration::from_secs(3),
+            keepalive_retry: Duration::from_secs(5),
             lost_after: Duration::from_secs(45),
             lost_after_hint: Duration::from_secs(8),
             close: Duration::from_secs(1),

@@ -84,6 +84,8 @@ pub(super) struct Establish {
     silent: u32,
     /// Something of this login was met with silence.
     lossy: bool,
+    /// The BMC seems to get the checksums of LAN messages wrong.
+    wrong_checksums: bool,
     /// The current suite, those still to try, and those that were met with silence.
     suites: Vec<CipherSuiteId>,
     /// How many of the suites are still to try.
@@ -174,6 +176,7 @@ impl Establish {
             || learned.open_session_by_level == Some(true);
         let mut login = Establish {
             wait: config.timing.handshake_first,
+            wrong_checksums: config.quirks.has(Quirk::NoChecksumCheck),
             config,
             learned,
             step: Step::Pause,
@@ -326,7 +329,8 @@ impl Establish {
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Result<Progress, DropReason> {
-        let message = Message::decode(message).map_err(|_| DropReason::Malformed)?;
+        let (message, valid) =
+            Message::decode_unchecked(message).map_err(|_| DropReason::Malformed)?;
         let Some((code, data)) = message.completion() else { return Err(DropReason::Malformed) };
         let (expected, rq_seq) = match self.step {
             Step::Capabilities { rq_seq, .. } => {
@@ -338,6 +342,11 @@ impl Establish {
         if message.net_fn != net_fn::APP | 1 || message.cmd != expected || message.rq_seq != rq_seq
         {
             return Err(DropReason::Unexpected);
+        }
+        // A first wrong checksum may be the line's; a second one is the BMC's habit.
+        let wrong_before = std::mem::replace(&mut self.wrong_checksums, !valid);
+        if !valid && !wrong_before {
+            return Err(DropReason::Malformed);
         }
         match self.step {
             Step::Capabilities { form, tries, .. } => {
@@ -637,6 +646,7 @@ impl Establish {
         }
         rmcpplus::encode_sessionless(PayloadType::Rakp1, payload, out.push());
         self.step = Step::Rakp2(wait);
+        self.remembered = None;
         self.deadline = now + self.wait;
     }
 
@@ -722,6 +732,7 @@ impl Establish {
         let k_g = UserKey::new(self.config.k_g.expose());
         let sik = exchange.sik(k_uid, k_g.as_ref());
         self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
+        self.remembered = None;
         self.deadline = now + self.wait;
     }
 

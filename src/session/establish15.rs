@@ -37,7 +37,10 @@ pub(super) struct Establish15 {
     privilege_level: PrivilegeLevel,
     step: Step,
     rq_seq: RqSeq,
+    /// Messages that were not answered since the last one that was.
     tries: u32,
+    /// Challenges that were taken up and led nowhere.
+    attempts: u32,
     wait: Duration,
     deadline: Instant,
 }
@@ -78,6 +81,7 @@ impl Establish15 {
             step: Step::Challenge,
             rq_seq: RqSeq::new(generator.number() as u8),
             tries: 0,
+            attempts: 0,
             deadline: now,
         };
         login.send(now, out);
@@ -140,14 +144,29 @@ impl Establish15 {
         }
     }
 
-    /// The wait is over: the same message again, or give up.
+    /// The wait is over: again, or give up. An Activate Session that is repeated is not answered
+    /// when the first one was taken, so that it needs another challenge.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) -> Progress15 {
-        if self.tries >= self.config.timing.login_attempts {
+        self.wait = (self.wait * 3 / 2).min(self.config.timing.handshake_max);
+        let is_challenge = matches!(self.step, Step::Challenge);
+        let made = if is_challenge { self.tries } else { self.attempts };
+        if made >= self.config.timing.login_attempts {
             return Progress15::Failed(Failure::new(Cause::TimedOut, self.stage()));
         }
-        self.wait = (self.wait * 3 / 2).min(self.config.timing.handshake_max);
-        self.send(now, out);
+        if is_challenge {
+            self.send(now, out);
+        } else {
+            self.ask_again(now, out);
+        }
         Progress15::Waiting
+    }
+
+    /// Starts again with another challenge.
+    fn ask_again(&mut self, now: Instant, out: &mut Outbox) {
+        self.step = Step::Challenge;
+        self.rq_seq = self.rq_seq.next();
+        self.tries = 0;
+        self.send(now, out);
     }
 
     /// Takes a datagram of the IPMI class.
@@ -160,7 +179,11 @@ impl Establish15 {
     ) -> Result<Progress15, DropReason> {
         let block = datagram.get(crate::wire::rmcp::HEADER_LEN..).unwrap_or_default();
         let (header, bytes) = ipmi15::decode(block).map_err(|_| DropReason::Malformed)?;
-        let message = Message::decode(bytes).map_err(|_| DropReason::Malformed)?;
+        let (message, valid) =
+            Message::decode_unchecked(bytes).map_err(|_| DropReason::Malformed)?;
+        if !valid && !self.config.quirks.has(Quirk::NoChecksumCheck) {
+            return Err(DropReason::Malformed);
+        }
         let Some((code, data)) = message.completion() else { return Err(DropReason::Malformed) };
         let command = match self.step {
             Step::Challenge => cmd::GET_SESSION_CHALLENGE,
@@ -172,7 +195,7 @@ impl Establish15 {
         if !ours {
             return Err(DropReason::Unexpected);
         }
-        self.check_auth_code(&header, bytes)?;
+        self.check_auth_code(&header, bytes, code)?;
         if code != CompletionCode::SUCCESS {
             return Ok(self.on_refusal(now, code, out));
         }
@@ -184,6 +207,7 @@ impl Establish15 {
                 self.step = Step::Activate { session_id, challenge, initial_outbound };
                 self.rq_seq = self.rq_seq.next();
                 self.tries = 0;
+                self.attempts += 1;
                 self.wait = self.config.timing.handshake_first;
                 self.send(now, out);
                 Ok(Progress15::Waiting)
@@ -196,24 +220,41 @@ impl Establish15 {
         }
     }
 
-    /// A code that is there has to be right; that none is there is the BMC's to choose here.
-    fn check_auth_code(&self, header: &ipmi15::Header, message: &[u8]) -> Result<(), DropReason> {
-        let (Some(code), Step::Activate { challenge, .. }) = (header.auth_code, &self.step) else {
-            return Ok(());
-        };
-        if self.config.quirks.has(Quirk::NoAuthCodeCheck) || header.auth_type != self.auth_type {
+    /// Whoever activates the session has to know the password. A refusal may come without
+    /// AuthCode, and so may everything where per-message authentication is off.
+    fn check_auth_code(
+        &self,
+        header: &ipmi15::Header,
+        message: &[u8],
+        code: CompletionCode,
+    ) -> Result<(), DropReason> {
+        let Step::Activate { challenge, .. } = &self.step else { return Ok(()) };
+        if self.config.quirks.has(Quirk::NoAuthCodeCheck) || self.auth_type == AuthType::None {
             return Ok(());
         }
+        let Some(received) = header.auth_code.filter(|_| header.auth_type == self.auth_type) else {
+            let optional = self.per_message_off() || code != CompletionCode::SUCCESS;
+            return if optional { Ok(()) } else { Err(DropReason::NotAuthenticated) };
+        };
         let sequence = header.session_sequence_number;
         match self.auth_code(header.session_id, sequence, message, challenge) {
-            Some(expected) if !constant_time_eq(&expected, &code) => Err(DropReason::WrongAuthCode),
+            Some(expected) if !constant_time_eq(&expected, &received) => {
+                Err(DropReason::WrongAuthCode)
+            }
             _ => Ok(()),
         }
+    }
+
+    fn per_message_off(&self) -> bool {
+        self.capabilities.authentication_status
+            & ChannelAuthenticationCapabilities::STATUS_PER_MESSAGE_OFF
+            != 0
     }
 
     fn on_refusal(&mut self, now: Instant, code: CompletionCode, out: &mut Outbox) -> Progress15 {
         let cause = match (&self.step, code.0) {
             (Step::Challenge, 0x81 | 0x82) => Cause::UserName,
+            (Step::Challenge, 0xc0) => Cause::NoFreeSession,
             (Step::Activate { .. }, 0x81..=0x83) => Cause::NoFreeSession,
             (Step::Activate { .. }, 0x86) => Cause::Privilege,
             _ => Cause::Refused,
@@ -228,9 +269,8 @@ impl Establish15 {
             return Progress15::Failed(failure);
         }
         self.privilege_level = lower;
-        self.rq_seq = self.rq_seq.next();
-        self.tries = 0;
-        self.send(now, out);
+        // The BMC ended the session it refused.
+        self.ask_again(now, out);
         Progress15::Waiting
     }
 
@@ -240,9 +280,6 @@ impl Establish15 {
         challenge: &[u8; 16],
         initial_outbound: u32,
     ) -> Progress15 {
-        let per_message_off = self.capabilities.authentication_status
-            & ChannelAuthenticationCapabilities::STATUS_PER_MESSAGE_OFF
-            != 0;
         let oem = self.auth_type == AuthType::Oem;
         let channel = ChannelV15 {
             // Every packet is authenticated, also where the BMC does not ask for it: some
@@ -253,7 +290,7 @@ impl Establish15 {
             session_id: activated.session_id,
             outbound: SessionSequence(activated.initial_inbound_sequence),
             window: Window::new(SessionSequence(initial_outbound), Rule::V15),
-            per_message_off: per_message_off || activated.auth_type == 0,
+            per_message_off: self.per_message_off() || activated.auth_type == 0,
             quirks: self.config.quirks,
         };
         Progress15::Established(Box::new(channel), self.privilege_level)

@@ -129,10 +129,10 @@ impl Failure {
     /// What to try, in one line.
     pub fn advice(&self) -> &'static str {
         match (self.cause, self.stage) {
-            (Cause::TimedOut, Stage::Rakp2 | Stage::Rakp4 | Stage::Challenge) => {
+            (Cause::TimedOut, Stage::Rakp2 | Stage::Rakp4 | Stage::ActivateSession) => {
                 "check user name and password: some BMCs answer wrong ones with silence"
             }
-            (Cause::TimedOut, Stage::Capabilities | Stage::OpenSession) => {
+            (Cause::TimedOut, Stage::Capabilities | Stage::OpenSession | Stage::Challenge) => {
                 "check address, port and network, and that the BMC has IPMI over LAN switched on"
             }
             (Cause::TimedOut, _) => "try again: packets get lost, or the BMC is busy",

@@ -45,7 +45,7 @@ use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
 use crate::wire::payload::PayloadType;
 use crate::wire::rmcp::{self, Class};
 use crate::wire::session_command::{PAYLOAD_SOL, SolActivating, cmd};
-use crate::wire::{DATAGRAM_MAX, PrivilegeLevel, rmcpplus};
+use crate::wire::{DATAGRAM_MAX, PrivilegeLevel, SessionId, ipmi15};
 
 pub use crate::wire::cipher_suite::CipherSuiteId;
 
@@ -198,8 +198,12 @@ pub struct Session {
     privilege_level: PrivilegeLevel,
     cipher_suite: Option<CipherSuiteId>,
     last_valid: Instant,
+    /// Since when an answer is waited for, nothing valid having come after.
+    unheard_since: Option<Instant>,
     next_keepalive: Instant,
     hint: Option<Instant>,
+    /// No other hint is taken before this: anybody can send one.
+    next_hint: Instant,
     counters: Counters,
     rtt: Option<Duration>,
     /// Scratch for one message or SOL payload.
@@ -240,8 +244,10 @@ impl Session {
             learned,
             cipher_suite: None,
             last_valid: now,
+            unheard_since: None,
             next_keepalive: now,
             hint: None,
+            next_hint: now,
             counters: Counters::default(),
             rtt: None,
             payload: Vec::new(),
@@ -312,6 +318,7 @@ impl Session {
             _ => {}
         }
         while let Some((origin, failure)) = self.requests.poll_expired(now) {
+            let failure = Failure { stage: self.stage(), ..failure };
             self.on_reply(now, origin, Err(failure));
         }
     }
@@ -320,8 +327,9 @@ impl Session {
     /// packet in v1.5 form. It shortens the wait for a sign of life and proves nothing.
     pub fn handle_hint(&mut self, now: Instant) {
         // Not before: while the privilege level is raised, silence has its own limit.
-        if matches!(self.phase, Phase::Active) && self.hint.is_none() {
+        if matches!(self.phase, Phase::Active) && self.hint.is_none() && now >= self.next_hint {
             self.hint = Some(now);
+            self.next_hint = now + self.config.timing.lost_after_hint;
             self.next_keepalive = now;
         }
     }
@@ -570,6 +578,7 @@ impl Session {
     /// A new session works at User, whatever its login asked for.
     fn raise_privilege(&mut self, now: Instant, level: PrivilegeLevel) {
         self.last_valid = now;
+        self.unheard_since = None;
         self.next_keepalive = now + self.config.timing.keepalive;
         self.privilege_level = level;
         if level <= PrivilegeLevel::User || self.no_commands() {
@@ -641,13 +650,14 @@ impl Session {
             Ok(opened) => opened,
             Err(reason) => {
                 // A BMC that restarted answers session packets outside the session.
-                if reason == DropReason::WrongFormat && !rmcpplus::is_rmcpplus(datagram) {
+                if is_sessionless_answer(datagram) {
                     self.handle_hint(now);
                 }
                 return Err(reason);
             }
         };
         self.last_valid = now;
+        self.unheard_since = None;
         self.hint = None;
         let payload = datagram.get(at).unwrap_or_default();
         match payload_type {
@@ -668,8 +678,9 @@ impl Session {
             Message::decode_unchecked(payload).map_err(|_| DropReason::Malformed)?;
         if !checksums {
             self.counters.bad_checksums += 1;
-            // The AuthCode says more; several BMCs get the checksum wrong.
-            if !self.channel.as_ref().is_some_and(Channel::is_authenticated) {
+            // An AuthCode says more; several BMCs get the checksum wrong.
+            let authenticated = self.channel.as_ref().is_some_and(Channel::is_authenticated);
+            if !authenticated && !self.config.quirks.has(Quirk::NoChecksumCheck) {
                 return Err(DropReason::Malformed);
             }
         }
@@ -784,6 +795,10 @@ impl Session {
         if self.requests.has(Origin::Keepalive) {
             return;
         }
+        // We were suspended, for longer than a BMC keeps an idle session.
+        if now >= self.last_valid + self.config.timing.lost_after {
+            self.hint = self.hint.or(Some(now));
+        }
         // One command keeps the session alive and tells whether SOL is still ours.
         let probe = self.sol.as_ref().filter(|sol| sol.is_active());
         let request = match probe {
@@ -810,11 +825,9 @@ impl Session {
             return None;
         }
         let timing = &self.config.timing;
-        let silent = self.last_valid + timing.lost_after;
-        Some(match self.hint {
-            Some(hint) => silent.min(hint + timing.lost_after_hint),
-            None => silent,
-        })
+        let silent = self.unheard_since.map(|since| since + timing.lost_after);
+        let hinted = self.hint.map(|hint| hint + timing.lost_after_hint);
+        silent.into_iter().chain(hinted).min()
     }
 
     fn no_commands(&self) -> bool {
@@ -892,6 +905,7 @@ impl Session {
                 if !self.requests.poll_transmit(now, &mut self.payload) {
                     return;
                 }
+                self.unheard_since.get_or_insert(now);
                 PayloadType::Ipmi
             };
             channel.seal(payload_type, &self.payload, &mut self.generator, self.outbox.push());
@@ -928,13 +942,21 @@ impl Session {
             Phase::Login15(login) => return waiting(login.deadline()),
             Phase::Closed => return None,
             Phase::Closing { until, .. } => Some(*until),
-            // Without a time of loss there is no keepalive either.
-            _ => self.lost_at().map(|lost| lost.min(self.next_keepalive)),
+            _ if self.no_commands() => None,
+            _ => self.lost_at().into_iter().chain([self.next_keepalive]).min(),
         };
         let requests = self.requests.next_timeout(now);
         let sol = self.sol.as_ref().and_then(|sol| sol.next_timeout(now));
         requests.into_iter().chain(sol).chain(phase).min()
     }
+}
+
+/// Whether this is a response in v1.5 form of no session.
+fn is_sessionless_answer(datagram: &[u8]) -> bool {
+    let Ok((Class::Ipmi, block)) = rmcp::decode(datagram) else { return false };
+    let Ok((header, message)) = ipmi15::decode(block) else { return false };
+    header.session_id == SessionId(0)
+        && Message::decode(message).is_ok_and(|message| message.is_response())
 }
 
 fn submit_sol_requests(sol: &mut Sol, requests: &mut Requests) {

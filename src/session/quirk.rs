@@ -44,7 +44,8 @@ quirks! {
     Sun20 = 5, "sun20";
     /// Cipher suite 0 sends an integrity check value (Supermicro X8DTG). Always on.
     IntegrityCheckValue = 6, "integritycheckvalue";
-    /// Wrong checksums inside authenticated packets (Supermicro X9SCM-iiF). Always on.
+    /// Wrong checksums of LAN messages (Supermicro X9SCM-iiF). Always on inside authenticated
+    /// packets; set it to save a second, or to log in without integrity or with v1.5.
     NoChecksumCheck = 7, "nochecksumcheck";
     /// RAKP 2 status 0Dh at Administrator although the name is right: try Operator, then User.
     PrivFallback = 8, "privfallback";

@@ -8,6 +8,11 @@ use super::failure::{Cause, Failure, Stage};
 use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
 use crate::wire::session_command::cmd;
 
+/// An unanswered keepalive is sent so often at a steady pace, before the pace slows down.
+const KEEPALIVE_STEADY: u32 = 9;
+/// More transmissions than this are as good as never giving up.
+const TRANSMISSIONS_MAX: u32 = 1000;
+
 /// Whether a request may be sent again when no answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Repeat {
@@ -34,7 +39,7 @@ pub struct Request {
     pub cmd: u8,
     /// Request data.
     pub data: Vec<u8>,
-    /// When to give up; `None`: after the usual number of transmissions.
+    /// When to give up; `None`: when the usual number of transmissions would have been made.
     pub deadline: Option<Instant>,
     /// Whether it may be sent again.
     pub repeat: Repeat,
@@ -76,8 +81,11 @@ struct InFlight {
     first_sent: Instant,
     wait: Duration,
     wait_max: Duration,
+    /// So many transmissions come before the wait grows.
+    steady: u32,
     /// When to send again or give up.
     next: Instant,
+    give_up: Option<Instant>,
 }
 
 struct Queued {
@@ -86,6 +94,23 @@ struct Queued {
     transmissions_max: u32,
     wait: Duration,
     wait_max: Duration,
+    steady: u32,
+    /// How long after the first transmission to give up, unless the request has a deadline.
+    limit: Option<Duration>,
+}
+
+impl InFlight {
+    fn is_over(&self, now: Instant) -> bool {
+        self.give_up.is_some_and(|at| now >= at)
+    }
+
+    /// Plans what follows a transmission.
+    fn plan(&mut self, now: Instant) {
+        let again = self.transmissions < self.transmissions_max;
+        let next = again.then_some(now + self.wait);
+        // Something is always due: only what is sent for ever has no end.
+        self.next = next.into_iter().chain(self.give_up).min().unwrap_or(now + self.wait);
+    }
 }
 
 /// All requests of one session.
@@ -94,6 +119,8 @@ pub(super) struct Requests {
     in_flight: Vec<InFlight>,
     window: usize,
     rq_seq: RqSeq,
+    /// Numbers under which an answer may still come, and until when they are not used.
+    retired: Vec<(RqSeq, Instant)>,
     timing: RequestTiming,
     /// How many requests were sent again.
     pub retransmits: u32,
@@ -105,6 +132,22 @@ struct RequestTiming {
     max: Duration,
     transmissions: u32,
 }
+
+impl RequestTiming {
+    /// How long all transmissions take together, the wait after the last one included.
+    fn total(self) -> Duration {
+        let waits = std::iter::successors(Some(self.first), |wait| {
+            Some((*wait * 2).min(self.max.max(*wait)))
+        });
+        waits.take(self.transmissions.min(TRANSMISSIONS_MAX) as usize).sum()
+    }
+}
+
+/// How many different rqSeq there are.
+const RQ_SEQ_COUNT: u32 = 64;
+/// How long the answer to a copy of a request may take after another copy was answered, or
+/// after nobody waits for it any more.
+const LATE_ANSWER: Duration = Duration::from_secs(20);
 
 /// Commands that act: executed twice they do harm (03 section 4 of the protocol notes).
 fn acts(net_fn_number: u8, command: u8) -> bool {
@@ -125,6 +168,7 @@ impl Requests {
             in_flight: Vec::new(),
             window: 1,
             rq_seq: first,
+            retired: Vec::new(),
             timing: RequestTiming {
                 first: timing.request_first,
                 max: timing.request_max,
@@ -146,9 +190,15 @@ impl Requests {
             Repeat::ByCommand if acts(request.net_fn, request.cmd) => 2,
             _ => self.timing.transmissions,
         };
-        let RequestTiming { first, max, .. } = self.timing;
-        let queued = Queued { origin, request, transmissions_max, wait: first, wait_max: max };
-        self.queue.push_back(queued);
+        self.queue.push_back(Queued {
+            origin,
+            request,
+            transmissions_max,
+            wait: self.timing.first,
+            wait_max: self.timing.max,
+            steady: 1,
+            limit: Some(self.timing.total()),
+        });
     }
 
     /// Takes a request that is sent before all that wait.
@@ -165,15 +215,24 @@ impl Requests {
             transmissions_max: u32::MAX,
             wait: self.timing.first,
             wait_max,
+            steady: KEEPALIVE_STEADY,
+            limit: None,
         };
         self.queue.push_front(queued);
     }
 
     /// Takes a request that must be done with within `limit`.
     pub fn submit_within(&mut self, origin: Origin, request: Request, limit: Duration) {
-        let queued =
-            Queued { origin, request, transmissions_max: 2, wait: limit / 2, wait_max: limit / 2 };
-        self.queue.push_back(queued);
+        let half = limit / 2;
+        self.queue.push_back(Queued {
+            origin,
+            request,
+            transmissions_max: 2,
+            wait: half,
+            wait_max: half,
+            steady: 1,
+            limit: Some(limit),
+        });
     }
 
     /// Writes the LAN message of the next request that is due, if any.
@@ -181,11 +240,13 @@ impl Requests {
         if let Some(due) = self
             .in_flight
             .iter_mut()
-            .find(|r| now >= r.next && r.transmissions < r.transmissions_max)
+            .find(|r| now >= r.next && r.transmissions < r.transmissions_max && !r.is_over(now))
         {
             due.transmissions += 1;
-            due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
-            due.next = next_time(now, due.wait, due.request.deadline);
+            if due.transmissions > due.steady {
+                due.wait = (due.wait * 2).min(due.wait_max.max(due.wait));
+            }
+            due.plan(now);
             self.retransmits += 1;
             encode(&due.request, due.rq_seq, message);
             return true;
@@ -196,9 +257,9 @@ impl Requests {
             return false;
         }
         let Some(queued) = self.queue.pop_front() else { return false };
-        self.rq_seq = self.rq_seq.next();
+        self.rq_seq = self.next_rq_seq(now);
         encode(&queued.request, self.rq_seq, message);
-        self.in_flight.push(InFlight {
+        let mut sent = InFlight {
             origin: queued.origin,
             rq_seq: self.rq_seq,
             transmissions: 1,
@@ -206,24 +267,26 @@ impl Requests {
             first_sent: now,
             wait: queued.wait,
             wait_max: queued.wait_max,
-            next: next_time(now, queued.wait, queued.request.deadline),
+            steady: queued.steady,
+            next: now,
+            give_up: queued.request.deadline.or(queued.limit.map(|limit| now + limit)),
             request: queued.request,
-        });
+        };
+        sent.plan(now);
+        self.in_flight.push(sent);
         true
     }
 
     /// Gives up one request whose time is over, if any.
     pub fn poll_expired(&mut self, now: Instant) -> Option<(Origin, Failure)> {
-        let over = |deadline: Option<Instant>| deadline.is_some_and(|d| now >= d);
-        if let Some(at) = self.queue.iter().position(|q| over(q.request.deadline)) {
+        let over = |queued: &Queued| queued.request.deadline.is_some_and(|at| now >= at);
+        if let Some(at) = self.queue.iter().position(over) {
             let queued = self.queue.remove(at)?;
             return Some((queued.origin, Failure::new(Cause::TimedOut, Stage::Active)));
         }
-        let expired = |r: &InFlight| {
-            over(r.request.deadline) || now >= r.next && r.transmissions >= r.transmissions_max
-        };
-        let at = self.in_flight.iter().position(expired)?;
+        let at = self.in_flight.iter().position(|r| r.is_over(now))?;
         let gone = self.in_flight.swap_remove(at);
+        self.retired.push((gone.rq_seq, now + LATE_ANSWER));
         Some((gone.origin, Failure::new(unanswered(&gone.request, Cause::TimedOut), Stage::Active)))
     }
 
@@ -248,6 +311,9 @@ impl Requests {
             return None;
         }
         let answered = self.in_flight.swap_remove(at);
+        if answered.transmissions > 1 {
+            self.retired.push((answered.rq_seq, now + LATE_ANSWER));
+        }
         let rtt = (answered.transmissions == 1).then(|| now - answered.first_sent);
         Some((answered.origin, Reply { completion_code, data: data.to_vec(), rtt }))
     }
@@ -277,15 +343,38 @@ impl Requests {
 
     /// Forgets one user's request, in flight or not. A late answer matches nothing.
     pub fn cancel(&mut self, token: u64) {
-        self.queue.retain(|q| q.origin != Origin::User(token));
-        self.in_flight.retain(|r| r.origin != Origin::User(token));
+        self.forget(|origin| origin == Origin::User(token));
     }
 
     /// Forgets the requests of a SOL activation.
     pub fn cancel_sol(&mut self, activation: u32) {
-        let other = |origin| !matches!(origin, Origin::Sol(number, _) if number == activation);
-        self.queue.retain(|q| other(q.origin));
-        self.in_flight.retain(|r| other(r.origin));
+        self.forget(|origin| matches!(origin, Origin::Sol(number, _) if number == activation));
+    }
+
+    fn forget(&mut self, is_theirs: impl Fn(Origin) -> bool) {
+        self.queue.retain(|q| !is_theirs(q.origin));
+        for gone in self.in_flight.extract_if(.., |r| is_theirs(r.origin)) {
+            self.retired.push((gone.rq_seq, gone.next + LATE_ANSWER));
+        }
+    }
+
+    /// The next number that names no other request, nor may still be answered for one. When
+    /// there is none, the one retired first.
+    fn next_rq_seq(&mut self, now: Instant) -> RqSeq {
+        self.retired.retain(|(_, until)| *until > now);
+        let mut candidate = self.rq_seq;
+        for _ in 0..RQ_SEQ_COUNT {
+            candidate = candidate.next();
+            let used = self.in_flight.iter().any(|r| r.rq_seq == candidate)
+                || self.retired.iter().any(|(number, _)| *number == candidate);
+            if !used {
+                return candidate;
+            }
+        }
+        match self.retired.is_empty() {
+            true => self.rq_seq.next(),
+            false => self.retired.remove(0).0,
+        }
     }
 
     /// Whether a request of this origin waits or is in flight.
@@ -317,11 +406,6 @@ impl Requests {
 
 fn unanswered(request: &Request, cause: Cause) -> Cause {
     if acts(request.net_fn, request.cmd) { Cause::OutcomeUnknown } else { cause }
-}
-
-fn next_time(now: Instant, wait: Duration, deadline: Option<Instant>) -> Instant {
-    let next = now + wait;
-    deadline.map_or(next, |deadline| next.min(deadline.max(now)))
 }
 
 fn encode(request: &Request, rq_seq: RqSeq, out: &mut Vec<u8>) {

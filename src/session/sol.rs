@@ -530,8 +530,7 @@ impl Sol {
             }
             _ => return,
         }
-        // One BMC stack sends payloads without even a header: they mean nothing.
-        let Ok(packet) = Packet::decode(payload) else { return };
+        let Ok(packet) = Packet::decode(payload) else { return self.receiver.on_headless() };
         self.confirm_until = None;
         self.sender.on_packet(now, &packet, &mut self.events);
         self.mark_events();
@@ -582,6 +581,7 @@ impl Sol {
         session: &SolSession<'_>,
     ) {
         self.asking_owner = false;
+        let answered = reply.is_ok();
         let owner = owner_of(&reply);
         let ours = owner == Some(session.session_id);
         let ended = |cause| Failure::new(cause, Stage::Sol);
@@ -593,7 +593,7 @@ impl Sol {
             // A notice of an activation before this one.
             (Why::Notice, Some(_)) if ours => {}
             (Why::Stuck, _) if ours || owner.is_none() => {
-                if self.sender.owner_is_us(now) {
+                if self.sender.on_owner_check(now, answered) {
                     self.reactivate();
                 }
             }

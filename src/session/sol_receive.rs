@@ -14,8 +14,11 @@ const LATE_MAX: u8 = 7;
 /// So many jumps of the sequence within [`GAP_TIME`] need another activation.
 const GAPS_MAX: usize = 16;
 const GAP_TIME: Duration = Duration::from_secs(10);
-/// Copies of an acknowledge when the one before was lost, at most.
-const ACK_COPIES_MAX: u8 = 4;
+/// Copies of an acknowledge, by how often its packet was repeated. When the third does not help
+/// either our packets do not arrive, and some BMCs end a session of which 16 in a row are lost.
+const ACK_COPIES: [u8; 3] = [1, 2, 3];
+/// So many repeats seen of one packet: all acknowledges were lost, and the BMC gave up soon.
+const GIVEN_UP_REPEATS: u8 = 4;
 
 /// A packet that was taken: enough to tell its repeat from another one of the same number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,11 +56,16 @@ pub(super) struct Receiver {
     /// By sequence number; entry 0 is not used.
     taken: [Option<Taken>; 16],
     repeats: u8,
+    /// Acknowledges of the last packet that were sent.
+    acknowledged: u32,
+    /// The BMC gave up on the last packet.
+    given_up: bool,
     acknowledges: VecDeque<Acknowledge>,
     gaps: VecDeque<Instant>,
     resync_due: bool,
     unavailable: bool,
-    breaks_reported_at: SolSequence,
+    /// Status bits of the last packet that were reported.
+    reported: u8,
     /// What was taken and not yet handed on, and the events between.
     characters: Vec<u8>,
     handed_on: usize,
@@ -72,11 +80,13 @@ impl Receiver {
             last: SolSequence::NONE,
             taken: [None; 16],
             repeats: 0,
+            acknowledged: 0,
+            given_up: false,
             acknowledges: VecDeque::new(),
             gaps: VecDeque::new(),
             resync_due: false,
             unavailable: false,
-            breaks_reported_at: SolSequence::NONE,
+            reported: 0,
             characters: Vec::new(),
             handed_on: 0,
             marks: VecDeque::new(),
@@ -89,10 +99,12 @@ impl Receiver {
         self.last = SolSequence::NONE;
         self.taken = [None; 16];
         self.repeats = 0;
+        self.acknowledged = 0;
+        self.given_up = false;
         self.acknowledges.clear();
         self.gaps.clear();
         self.resync_due = false;
-        self.breaks_reported_at = SolSequence::NONE;
+        self.reported = 0;
     }
 
     /// Whether the sequence jumps so much that SOL should be activated again. Resets itself.
@@ -122,10 +134,13 @@ impl Receiver {
         }
         let at = usize::from(sequence.number());
         let known = self.taken[at];
-        let new_from = if sequence == self.last {
-            self.repeated(known)
+        let repeats = sequence == self.last && is_repeat(known, packet.characters);
+        let new_from = if repeats {
+            self.repeats = self.repeats.saturating_add(1);
+            self.duplicates += 1;
+            known.map_or(0, |known| known.len)
         } else if self.last.is_none() || sequence == self.last.next() {
-            0
+            self.renumbered(packet)
         } else if is_late(sequence, self.last, known, packet.characters) {
             self.duplicates += 1;
             self.acknowledge(sequence, packet.characters.len(), 1);
@@ -134,29 +149,43 @@ impl Receiver {
             self.on_gap(now);
             0
         };
-        if sequence != self.last {
-            self.repeats = 0;
+        if !repeats {
             self.last = sequence;
-            self.breaks_reported_at = SolSequence::NONE;
+            self.repeats = 0;
+            self.acknowledged = 0;
+            self.given_up = false;
+            self.reported = 0;
         }
-        let copies = (1 + self.repeats).min(ACK_COPIES_MAX);
+        let copies = ACK_COPIES.get(usize::from(self.repeats)).copied().unwrap_or(1);
         self.acknowledge(sequence, packet.characters.len(), copies);
-        if status_byte & status::TRANSMIT_OVERRUN != 0 && new_from == 0 {
+        let news = status_byte & !self.reported;
+        self.reported |= status_byte;
+        if news & status::TRANSMIT_OVERRUN != 0 {
             self.mark(SolEvent::Overrun);
         }
         self.characters.extend(packet.characters.get(new_from..).unwrap_or_default());
-        self.taken[at] = Some(longer(known.filter(|_| new_from > 0), packet.characters));
-        if status_byte & status::BREAK_DETECTED != 0 && self.breaks_reported_at != sequence {
-            self.breaks_reported_at = sequence;
+        self.taken[at] = Some(longer(known.filter(|_| repeats), packet.characters));
+        if news & status::BREAK_DETECTED != 0 {
             self.mark(SolEvent::BreakDetected);
         }
     }
 
-    /// The last packet again: only what is behind its known characters is new.
-    fn repeated(&mut self, known: Option<Taken>) -> usize {
-        self.repeats = self.repeats.saturating_add(1);
-        self.duplicates += 1;
-        known.map_or(0, |known| known.len)
+    /// A payload without even a header came: what one BMC stack sends when something is
+    /// acknowledged that it does not wait for. If that was the first acknowledge of the last
+    /// packet, it came after the last repeat.
+    pub fn on_headless(&mut self) {
+        self.given_up |= self.acknowledged == 1;
+    }
+
+    /// That BMC stack sends the characters of a packet it gave up under the next number too.
+    /// Others have thrown them away, and say so or go on with other ones.
+    fn renumbered(&mut self, packet: &Packet<'_>) -> usize {
+        let overrun = packet.operation_status & status::TRANSMIT_OVERRUN != 0;
+        if overrun || !self.given_up && self.repeats < GIVEN_UP_REPEATS {
+            return 0;
+        }
+        let before = self.taken[usize::from(self.last.number())];
+        before.filter(|taken| taken.is_start_of(packet.characters)).map_or(0, |taken| taken.len)
     }
 
     fn on_status_alone(&mut self, status_byte: u8) {
@@ -190,6 +219,7 @@ impl Receiver {
     /// Writes the next acknowledge, if one is owed.
     pub fn poll_acknowledge(&mut self, payload: &mut Vec<u8>) -> bool {
         let Some(next) = self.acknowledges.front_mut() else { return false };
+        self.acknowledged += u32::from(next.sequence == self.last);
         Packet {
             sequence: SolSequence::NONE,
             ack_sequence: next.sequence,
@@ -229,6 +259,11 @@ pub(super) enum Received {
     Event(SolEvent),
 }
 
+/// Whether a packet of the last number is that packet again, maybe with more behind it.
+fn is_repeat(known: Option<Taken>, characters: &[u8]) -> bool {
+    known.is_none_or(|known| characters.len() < known.len || known.is_start_of(characters))
+}
+
 /// Whether a packet behind the last one is a repeat that took its time. Some BMCs jump back
 /// after a host reset: then the characters differ.
 fn is_late(
@@ -238,7 +273,9 @@ fn is_late(
     characters: &[u8],
 ) -> bool {
     let behind = sequence.behind(last);
-    (1..=LATE_MAX).contains(&behind) && known.is_some_and(|known| known.is_start_of(characters))
+    let same =
+        |known: Taken| (known.len > 0 || characters.is_empty()) && known.is_start_of(characters);
+    (1..=LATE_MAX).contains(&behind) && known.is_some_and(same)
 }
 
 fn longer(known: Option<Taken>, characters: &[u8]) -> Taken {
@@ -247,3 +284,7 @@ fn longer(known: Option<Taken>, characters: &[u8]) -> Taken {
         _ => Taken::of(characters),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/sol_receive.rs"]
+mod tests;

@@ -20,24 +20,16 @@ use super::config::{Duplicates, Learned};
 use super::sol::{SolConfig, SolEvent};
 use crate::wire::sol::{CHARACTERS_MAX, Packet, SolSequence, operation, status};
 
-/// Transmissions of a sync packet before going on without its acknowledge.
-const SYNC_MAX: u32 = 16;
 /// The longest wait for the acknowledge of a packet that can be repeated without harm.
 const EMPTY_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Repeats of one test for [`Duplicates`].
 const TEST_MAX: u32 = 3;
 /// Unanswered repeats after which a BMC counts as silent: enough that chance does not do it.
 const SILENT_SIGNS: u32 = 12;
-/// Signs that a needed and answered probe is worth.
-const PROBE_SIGNS: u32 = 8;
-/// Transmissions of packet N before a probe, by kind of BMC.
+/// Transmissions of packet N before probes, to a BMC that is silent.
 const SILENT_TRANSMISSIONS: u32 = 3;
-const UNKNOWN_TRANSMISSIONS: u32 = 11;
-/// Transmissions of packet N, to a BMC that acknowledges repeats, before asking who owns SOL.
-const ACKNOWLEDGED_TRANSMISSIONS: u32 = 18;
-/// Probes behind a packet at most, and rounds of sending them before asking who owns SOL.
+/// Probes behind a packet at most.
 const PROBES_MAX: u8 = 12;
-const PROBE_ROUNDS_MAX: u32 = 20;
 /// Transmissions of an empty packet before probes follow it.
 const EMPTY_TRANSMISSIONS: u32 = 2;
 /// Transmissions of an empty packet to a BMC that may not acknowledge such.
@@ -48,6 +40,25 @@ const ZERO_ACK_PAUSE: Duration = Duration::from_millis(100);
 const SUSPENDED_PROBE: Duration = Duration::from_secs(1);
 /// How long input is held for a host whose port is unavailable.
 const UNAVAILABLE_HOLD: Duration = Duration::from_secs(5);
+
+/// How long to go on with a packet that is not acknowledged.
+///
+/// Silence can be an outage, a lost acknowledge, or the end of SOL. So after some transmissions
+/// the BMC is asked a question outside of SOL; only when it answers that, silence means more.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// Transmissions before the question.
+    before: u32,
+    /// Transmissions after its answer, without probes ..
+    after: u32,
+    /// .. and with.
+    probing: u32,
+}
+
+const SYNC_PATIENCE: Patience = Patience { before: 12, after: 0, probing: 4 };
+const ACKNOWLEDGED_PATIENCE: Patience = Patience { before: 16, after: 8, probing: 0 };
+const SILENT_PATIENCE: Patience = Patience { before: 16, after: 0, probing: 12 };
+const UNKNOWN_PATIENCE: Patience = Patience { before: 7, after: 3, probing: 12 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -65,6 +76,10 @@ struct Outstanding {
     sequence: SolSequence,
     characters: Vec<u8>,
     transmissions: u32,
+    /// How often it had been sent when the BMC answered the question.
+    alive_at: Option<u32>,
+    /// It was acknowledged with 0 characters and is sent again to hear that once more.
+    doubtful: bool,
     /// When it was sent first, where the acknowledge of the first copy tells the round trip.
     sent: Option<Instant>,
     next: Instant,
@@ -90,6 +105,8 @@ pub(super) struct Sender {
     characters_max: usize,
     sequence: SolSequence,
     synced: bool,
+    /// No packet of this activation is settled yet.
+    fresh: bool,
     in_flight: Option<Outstanding>,
     /// How many empty packets behind `in_flight` were sent to get an acknowledge at all.
     probes: u8,
@@ -103,7 +120,6 @@ pub(super) struct Sender {
     zero_acks: u32,
     silent_signs: u32,
     test_due: bool,
-    owner_checks: u32,
     owner_check_due: bool,
     /// Somebody was told to ask, and has no answer yet.
     waits_for_owner: bool,
@@ -165,6 +181,7 @@ impl Sender {
             characters_max: 1,
             sequence: SolSequence::NONE,
             synced: false,
+            fresh: true,
             in_flight: None,
             probes: 0,
             probes_due: 0,
@@ -176,7 +193,6 @@ impl Sender {
             zero_acks: 0,
             silent_signs: 0,
             test_due: false,
-            owner_checks: 0,
             owner_check_due: false,
             waits_for_owner: false,
             spare: Vec::new(),
@@ -205,13 +221,13 @@ impl Sender {
         self.sequence = SolSequence::NONE;
         self.last_acked = SolSequence::NONE;
         self.synced = self.acknowledges_empty == Some(false);
+        self.fresh = true;
         self.in_flight = None;
         self.probes = 0;
         self.probes_due = 0;
         self.suspended = None;
         self.hold_until = None;
         self.unavailable_since = None;
-        self.owner_checks = 0;
         self.owner_check_due = false;
         self.waits_for_owner = false;
         self.last_sent = now;
@@ -282,17 +298,23 @@ impl Sender {
         due
     }
 
-    /// SOL is still ours. Says whether only another activation can help.
-    pub fn owner_is_us(&mut self, now: Instant) -> bool {
-        self.waits_for_owner = false;
-        self.owner_checks += 1;
-        if self.probes > 0 || self.owner_checks > 1 {
-            return self.in_flight.is_some();
+    /// The question who owns SOL is settled: not answered, or SOL is ours, or the BMC does not
+    /// tell. Says whether only another activation can help.
+    pub fn on_owner_check(&mut self, now: Instant, answered: bool) -> bool {
+        if !std::mem::take(&mut self.waits_for_owner) {
+            return false;
         }
-        if let Some(packet) = &mut self.in_flight {
+        let Some(packet) = &mut self.in_flight else { return false };
+        if answered && packet.alive_at.is_some() {
+            return true;
+        }
+        if answered {
+            packet.alive_at = Some(packet.transmissions);
+        } else {
             packet.transmissions /= 2;
-            packet.next = now;
         }
+        packet.wait = self.rtt.timeout();
+        packet.next = now;
         false
     }
 
@@ -319,7 +341,10 @@ impl Sender {
             by_name || named.is_none() && nack && p.kind == Kind::Data
         });
         if names_in_flight {
-            self.settle(now, packet.accepted_character_count, nack, events);
+            let count = packet.accepted_character_count;
+            if !self.is_doubtful(now, count, nack) {
+                self.settle(now, count, nack, events);
+            }
         } else if !nack && self.suspended.as_ref().is_some_and(|s| s.sequence == named) {
             self.suspended = None;
         } else if pure && !named.is_none() && named == self.last_acked && !nack {
@@ -354,10 +379,11 @@ impl Sender {
         self.synced = true;
         self.waits_for_owner = false;
         let Some(stuck) = self.in_flight.take() else { return false };
-        if self.duplicates == Duplicates::Unknown && stuck.transmissions >= UNKNOWN_TRANSMISSIONS {
-            self.silent_sign(PROBE_SIGNS);
-        }
         if matches!(stuck.kind, Kind::Data | Kind::Break(_)) {
+            // The BMC answered something else meanwhile, and no repeat.
+            if self.duplicates == Duplicates::Unknown {
+                self.silent_sign(SILENT_SIGNS);
+            }
             events.push_back(SolEvent::AcknowledgeLost);
         }
         self.delivered(stuck, events);
@@ -381,6 +407,8 @@ impl Sender {
             sequence: settled.next(),
             characters: Vec::new(),
             transmissions: 1,
+            alive_at: None,
+            doubtful: false,
             // Some time ago: its acknowledge may be here in a moment.
             sent: None,
             next: now + wait,
@@ -395,6 +423,17 @@ impl Sender {
         self.spare = packet.characters;
     }
 
+    /// An acknowledge of 0 characters can be the "go on" after a refusal that got lost, and
+    /// some were accepted: the first one only makes the packet be sent again.
+    fn is_doubtful(&mut self, now: Instant, count: u8, nack: bool) -> bool {
+        let clear = nack || count > 0 || self.ack_zero_means_all || self.probes > 0;
+        let packet = self.in_flight.as_mut().filter(|p| !clear && p.kind == Kind::Data);
+        let Some(packet) = packet.filter(|p| !p.doubtful) else { return false };
+        packet.doubtful = true;
+        packet.next = now + ZERO_ACK_PAUSE;
+        true
+    }
+
     /// The packet in flight was answered: `count` characters of it were accepted.
     fn settle(&mut self, now: Instant, count: u8, nack: bool, events: &mut VecDeque<SolEvent>) {
         let Some(packet) = self.in_flight.take() else { return };
@@ -407,7 +446,6 @@ impl Sender {
         }
         self.last_acked = packet.sequence;
         self.last_transmissions = packet.transmissions;
-        self.owner_checks = 0;
         self.waits_for_owner = false;
         let probed = self.probes > 0;
         if probed || packet.transmissions > 1 || packet.kind == Kind::DuplicateTest {
@@ -431,6 +469,7 @@ impl Sender {
             }
             Kind::Keepalive | Kind::Probe => {
                 self.acknowledges_empty = Some(true);
+                self.synced = true;
                 self.start_test(now, packet);
             }
             Kind::Break(token) if nack => {
@@ -440,15 +479,15 @@ impl Sender {
             Kind::Break(_) => self.delivered(packet, events),
             Kind::Data => self.settle_data(now, packet, count, nack),
         }
+        self.fresh = false;
     }
 
     fn settle_data(&mut self, now: Instant, packet: Outstanding, count: u8, nack: bool) {
         let len = packet.characters.len();
         let mut accepted = usize::from(count).min(len);
-        let first_of_activation = packet.sequence.number() == 1;
-        if !nack && accepted == 0 && self.ack_zero_means_all && packet.transmissions == 1 {
+        if !nack && accepted == 0 && self.ack_zero_means_all {
             accepted = len;
-        } else if usize::from(count) > len && first_of_activation {
+        } else if usize::from(count) > len && self.fresh {
             // The acknowledge of somebody else's packet 1: ours was taken for its repeat.
             accepted = 0;
         }
@@ -485,6 +524,7 @@ impl Sender {
             self.in_flight = Some(Outstanding {
                 kind: Kind::DuplicateTest,
                 transmissions: 0,
+                alive_at: None,
                 sent: Some(now),
                 next: now,
                 wait,
@@ -556,20 +596,20 @@ impl Sender {
         let kind = packet.kind;
         let sent = packet.transmissions;
         let input = matches!(kind, Kind::Data | Kind::Break(_));
-        let limit = match kind {
-            Kind::Sync => SYNC_MAX,
-            Kind::DuplicateTest => TEST_MAX,
-            Kind::Keepalive | Kind::Probe if self.acknowledges_empty != Some(true) => EMPTY_MAX,
-            _ if self.duplicates == Duplicates::Acknowledged => ACKNOWLEDGED_TRANSMISSIONS,
-            _ => UNKNOWN_TRANSMISSIONS + PROBE_ROUNDS_MAX,
+        let patience = self.patience(kind);
+        let over = match packet.alive_at {
+            None => sent >= patience.before,
+            Some(at) => sent >= at + patience.after + patience.probing,
         };
-        if sent >= limit {
-            return self.give_up(now, kind, payload);
+        if over {
+            return self.give_up(now, payload);
         }
         let probing = match (kind, self.duplicates) {
             (Kind::DuplicateTest, _) | (_, Duplicates::Acknowledged) => false,
             (_, Duplicates::Silent) if input => sent >= SILENT_TRANSMISSIONS,
-            (_, Duplicates::Unknown) if input => sent >= UNKNOWN_TRANSMISSIONS,
+            (_, Duplicates::Unknown) if input => {
+                packet.alive_at.is_some_and(|at| sent >= at + patience.after)
+            }
             _ => sent >= EMPTY_TRANSMISSIONS,
         };
         if probing && self.probes < PROBES_MAX {
@@ -597,9 +637,23 @@ impl Sender {
         true
     }
 
-    fn give_up(&mut self, now: Instant, kind: Kind, payload: &mut Vec<u8>) -> bool {
-        match kind {
-            Kind::Sync => {
+    fn patience(&self, kind: Kind) -> Patience {
+        let alone = |before| Patience { before, after: 0, probing: 0 };
+        let empty = matches!(kind, Kind::Keepalive | Kind::Probe);
+        match (kind, self.duplicates) {
+            (Kind::Sync, _) => SYNC_PATIENCE,
+            (Kind::DuplicateTest, _) => alone(TEST_MAX),
+            _ if empty && self.acknowledges_empty != Some(true) => alone(EMPTY_MAX),
+            (_, Duplicates::Acknowledged) => ACKNOWLEDGED_PATIENCE,
+            (_, Duplicates::Unknown) if !empty => UNKNOWN_PATIENCE,
+            _ => SILENT_PATIENCE,
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, payload: &mut Vec<u8>) -> bool {
+        let Some(packet) = &self.in_flight else { return false };
+        match packet.kind {
+            Kind::Sync if packet.alive_at.is_some() => {
                 self.acknowledges_empty = Some(false);
                 self.synced = true;
             }
@@ -607,7 +661,8 @@ impl Sender {
                 self.test_due = false;
                 self.silent_sign(TEST_MAX);
             }
-            Kind::Keepalive | Kind::Probe if self.acknowledges_empty != Some(true) => {}
+            Kind::Keepalive if self.acknowledges_empty != Some(true) => self.synced = true,
+            Kind::Probe if self.acknowledges_empty != Some(true) => {}
             _ => {
                 self.owner_check_due = true;
                 return false;
@@ -666,6 +721,8 @@ impl Sender {
             sequence: self.sequence,
             characters,
             transmissions: 1,
+            alive_at: None,
+            doubtful: false,
             sent: Some(now),
             next: now + wait,
             wait,
@@ -748,3 +805,7 @@ fn encode(sequence: SolSequence, operation: u8, characters: &[u8], payload: &mut
     }
     .encode(payload);
 }
+
+#[cfg(test)]
+#[path = "tests/sol_send.rs"]
+mod tests;

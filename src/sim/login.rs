@@ -376,6 +376,8 @@ impl ManagedSystem {
         };
         session.privilege = match self.options.profile {
             Profile::GoIpmi => session.maximum_privilege,
+            // With nothing to raise it by, the level is what was asked for.
+            _ if self.options.quirks.i82571spt => session.maximum_privilege,
             _ => session.maximum_privilege.min(PrivilegeLevel::User as u8),
         };
         session.window = Window::expecting(1);

@@ -12,8 +12,8 @@ use bmclink::wire::message::CompletionCode;
 use bmclink::wire::open_session::StatusCode;
 use bmclink::wire::payload::PayloadType;
 
-use crate::pair::{PROFILES, Pair, Setup, Way, bmc_address, secs};
-use crate::scripted::{Kind, instead_of, kind, losing, refused};
+use crate::pair::{PROFILES, Pair, Setup, bmc_address, secs};
+use crate::scripted::{instead_of, losing, refused, without_v20};
 
 const APP: u8 = 0x06;
 const ACTIVATE_PAYLOAD: u8 = 0x48;
@@ -246,24 +246,10 @@ fn a_full_session_table_is_named() {
     }
 }
 
-/// Turns the v2.0 bits of every capability response off.
-fn without_v20(pair: &mut Pair) {
-    pair.tap = Some(Box::new(|way, mut datagram| {
-        if way == Way::ToConsole && kind(&datagram) == Kind::Command(0x38) {
-            // Behind RMCP header, session header and message header: completion code, channel.
-            datagram[22] &= 0x7f;
-            datagram[24] = 0x01;
-            let end = 14 + usize::from(datagram[13]);
-            datagram[end - 1] = bmclink::wire::message::checksum(&datagram[17..end - 1]);
-        }
-        vec![datagram]
-    }));
-}
-
 #[test]
 fn a_bmc_without_v20_is_named() {
     let mut pair = Setup::new(Profile::Spec, 9).start();
-    without_v20(&mut pair);
+    pair.tap = Some(without_v20());
     let failure = pair.log_in().unwrap_err();
     assert_readable(&failure);
     assert!(matches!(failure.cause, Cause::Incompatible(_)), "{failure:?}");

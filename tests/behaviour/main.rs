@@ -1,12 +1,20 @@
 //! What the library promises, in virtual time: a module per promise.
 
+#[path = "../codec/mod.rs"]
+mod codec;
 mod pair;
 mod scripted;
 mod seeds;
 
+mod break_is_ordered;
 mod closing_a_console_only_deactivates_sol;
 mod connect_blocks_until_known;
 mod console_bytes_are_exact;
 mod early_data_is_kept;
 mod errors_name_the_cause;
 mod every_cipher_suite_works;
+mod ipmi_15_works_when_allowed;
+mod peer_input_is_hostile;
+mod quirks_are_lived_with;
+mod replies_match_requests;
+mod sessions_stay_alive;

@@ -312,6 +312,11 @@ impl Pair {
         }
     }
 
+    /// Throws away what the session sends now.
+    pub fn drop_transmits(&mut self) {
+        while let Output::Transmit = self.session.poll_output(self.now, &mut self.out) {}
+    }
+
     /// Runs until `done`, for `limit` at most; says whether it was done.
     pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&Pair) -> bool) -> bool {
         let limit = self.now + limit;

@@ -1,5 +1,6 @@
 //! A man in the middle of a login: takes setup packets apart and puts others in their place.
 
+use bmclink::wire::message::checksum;
 use bmclink::wire::open_session::{Refusal, StatusCode};
 use bmclink::wire::payload::PayloadType;
 use bmclink::wire::{SessionId, ipmi15, rmcpplus};
@@ -20,7 +21,8 @@ pub enum Kind {
 /// What a datagram is.
 pub fn kind(datagram: &[u8]) -> Kind {
     if !rmcpplus::is_rmcpplus(datagram) {
-        let message = ipmi15::decode(&datagram[4..]).map(|(_, message)| message);
+        let message =
+            ipmi15::decode(datagram.get(4..).unwrap_or_default()).map(|(_, message)| message);
         return match message {
             Ok(message) if message.len() > 5 => Kind::Command(message[5]),
             _ => Kind::Session,
@@ -87,4 +89,18 @@ pub fn instead_of(
 /// Loses every datagram for which `lost` says so.
 pub fn losing(mut lost: impl FnMut(Way, &[u8]) -> bool + 'static) -> Tap {
     Box::new(move |way, datagram| if lost(way, &datagram) { Vec::new() } else { vec![datagram] })
+}
+
+/// Turns the v2.0 bits of every capability response off.
+pub fn without_v20() -> Tap {
+    Box::new(|way, mut datagram| {
+        if way == Way::ToConsole && kind(&datagram) == Kind::Command(0x38) {
+            // Behind RMCP header, session header and message header: completion code, channel.
+            datagram[22] &= 0x7f;
+            datagram[24] = 0x01;
+            let end = 14 + usize::from(datagram[13]);
+            datagram[end - 1] = checksum(&datagram[17..end - 1]);
+        }
+        vec![datagram]
+    })
 }

@@ -1,0 +1,151 @@
+//! Getting a session for a BMC, and what follows its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use super::resolve::literal;
+use super::shard::{Command, Shard};
+use super::slots::{BmcKey, Live, Phase};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Cause, Failure, Session, Stage};
+
+impl Shard {
+    /// Somebody needs a session: start one unless one is there or on its way.
+    pub(super) fn ensure_session(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if self.stopping.is_some() {
+            return slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
+        }
+        match slot.phase {
+            Phase::Session => self.drain(now, bmc),
+            Phase::Resolving => {}
+            Phase::Idle => self.resolve(now, bmc),
+        }
+    }
+
+    pub(super) fn resolve(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let config = &slot.shared.config;
+        slot.icmp = None;
+        if let Some(address) = literal(&config.host, config.port) {
+            slot.addresses = vec![address];
+            return self.log_in(now, bmc);
+        }
+        slot.phase = Phase::Resolving;
+        slot.lookup += 1;
+        let (lookup, inbox) = (slot.lookup, self.inbox.clone());
+        let answer = move |addresses| {
+            // The shard may be gone by now: then nobody waits.
+            let _ = inbox.send(Command::Resolved { bmc, lookup, addresses }, None);
+        };
+        if let Err(error) = self.resolvers.resolve(&config.host, config.port, Box::new(answer)) {
+            slot.phase = Phase::Idle;
+            slot.fail_waiters(&error);
+        }
+    }
+
+    pub(super) fn on_resolved(
+        &mut self,
+        now: Instant,
+        bmc: BmcKey,
+        lookup: u64,
+        addresses: Result<Vec<SocketAddr>>,
+    ) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if slot.phase != Phase::Resolving || slot.lookup != lookup {
+            return;
+        }
+        slot.phase = Phase::Idle;
+        match addresses {
+            Ok(addresses) => {
+                slot.addresses = addresses;
+                self.log_in(now, bmc);
+            }
+            Err(error) => slot.fail_waiters(&error),
+        }
+    }
+
+    /// Starts a login at the first of the addresses left.
+    fn log_in(&mut self, now: Instant, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let Some(&peer) = slot.addresses.first() else {
+            let error = Error::with_text(ErrorKind::NameNotFound, "the name has no address");
+            return slot.fail_waiters(&error);
+        };
+        let config = slot.shared.config.session_config();
+        let started = config.check().map_err(Error::from).and_then(|()| {
+            let mut seed = [0; 32];
+            let random = SysRng.try_fill_bytes(&mut seed);
+            random.map_err(|error| Error::with_text(ErrorKind::Io, error.to_string()))?;
+            let socket = self.sockets.claim(self.poll.registry(), bmc, peer)?;
+            Ok((socket, seed))
+        });
+        let (socket, seed) = match started {
+            Ok(started) => started,
+            Err(error) => return slot.fail_waiters(&error),
+        };
+        log::debug!(target: "bmclink::session", "{}: logging in at {peer}", slot.shared.name());
+        let mut session = Session::new(Arc::new(config), slot.learned, seed, now);
+        for request in slot.queued.drain(..) {
+            session.submit(request);
+        }
+        slot.shared.status.lock().address = Some(peer);
+        slot.phase = Phase::Session;
+        slot.live = Some(Live { session: Box::new(session), socket, peer });
+        self.drain(now, bmc);
+    }
+
+    pub(super) fn on_closed(&mut self, now: Instant, bmc: BmcKey, failure: Failure) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let error = slot.error_of(failure);
+        log::info!(target: "bmclink::session", "{}: session ended: {error}", slot.shared.name());
+        let was_up = slot.shared.status.lock().connected;
+        let silent = failure.cause == Cause::TimedOut && failure.stage == Stage::Capabilities;
+        // A name's other addresses are tried when this one is silent.
+        if !was_up && silent && slot.addresses.len() > 1 && !slot.released {
+            slot.addresses.remove(0);
+            self.drop_session(bmc);
+            return self.log_in(now, bmc);
+        }
+        let closed_for_later = failure.cause == Cause::Closed && slot.is_wanted();
+        if closed_for_later && !slot.released {
+            // It was closed because nobody wanted it, and somebody does again.
+            self.drop_session(bmc);
+            return self.resolve(now, bmc);
+        }
+        self.forget_session(bmc, &error);
+    }
+
+    /// Takes a session that is over out of its slot.
+    fn drop_session(&mut self, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.phase = Phase::Idle;
+        if let Some(live) = slot.live.take() {
+            self.sockets.give_back(self.poll.registry(), live.socket, live.peer);
+            slot.learned = live.session.learned();
+            let mut status = slot.shared.status.lock();
+            status.connected = false;
+            status.counters = live.session.counters();
+        }
+    }
+
+    /// The session is over, and so is everybody's wait for it.
+    pub(super) fn forget_session(&mut self, bmc: BmcKey, error: &Error) {
+        self.drop_session(bmc);
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.shared.status.lock().last_error = Some(error.clone());
+        slot.fail_waiters(error);
+        while let Some(mut console) = slot.console.take() {
+            console.ended(error);
+            console.shared.set_unconnected(error.clone());
+            slot.remove_console();
+        }
+        if slot.released {
+            self.bmcs.remove(bmc);
+        }
+    }
+}
