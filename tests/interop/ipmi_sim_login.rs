@@ -179,7 +179,8 @@ fn ipmi_v1_5_carries_commands() {
 #[test]
 fn ipmi_v1_5_names_refusals() {
     let sim = sim();
-    let error = Client::new(config(sim.address(), "nobody", "").version(Version::V15)).login_error();
+    let error =
+        Client::new(config(sim.address(), "nobody", "").version(Version::V15)).login_error();
     assert_eq!(error.kind(), ErrorKind::UserName, "{}", explain(&error));
     // It says nothing to a wrong AuthCode.
     let mut config = config(sim.address(), ADMIN.name, "wrong").version(Version::V15);
