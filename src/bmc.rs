@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
+#[cfg(feature = "capi")]
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::config::{BmcConfig, ConsoleConfig};
@@ -212,7 +214,8 @@ impl Console {
         Ok(())
     }
 
-    /// Blocks until the BMC has acknowledged everything that was written.
+    /// Blocks until the BMC has acknowledged everything that was written. Fails as
+    /// [`write`](Console::write) does when the console is not connected, or not any more.
     pub fn drain(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.drain(deadline(timeout))
     }
@@ -234,6 +237,19 @@ impl Console {
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.set_closed();
         self.inner.bmc.close_console(&self.inner.shared, timeout.saturating_add(CLOSE_GRACE))
+    }
+
+    /// Closes it too, and leaves it to the shard to tell the BMC.
+    #[cfg(feature = "capi")]
+    pub(crate) fn abandon(&self) {
+        self.inner.shared.set_closed();
+        self.inner.bmc.abandon_console(&self.inner.shared);
+    }
+
+    /// Has every [`Reader::read_unless`] look again at what stops it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn wake_readers(&self) {
+        self.inner.shared.wake_readers();
     }
 }
 
@@ -277,6 +293,19 @@ impl Reader {
     /// connected again.
     pub fn read(&mut self, out: &mut [u8], timeout: Duration) -> Result<usize> {
         self.console.inner.shared.read(&mut self.cursor, out, deadline(timeout))
+    }
+
+    /// Reads, unless or until another thread sets `stop` and calls [`Console::wake_readers`]:
+    /// `Closed` then.
+    #[cfg(feature = "capi")]
+    pub(crate) fn read_unless(
+        &mut self,
+        stop: &AtomicBool,
+        out: &mut [u8],
+        timeout: Duration,
+    ) -> Result<usize> {
+        let shared = &self.console.inner.shared;
+        shared.read_unless(stop, &mut self.cursor, out, deadline(timeout))
     }
 
     /// How many bytes were overwritten before this reader came to them.

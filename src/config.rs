@@ -93,7 +93,8 @@ pub struct BmcConfig {
     pub quirks: Quirks,
     /// Commands in flight at once, 1 to 8. Default 1: more than many BMCs can take.
     pub request_window: usize,
-    /// Every waiting time of the session.
+    /// Every waiting time of the session: waits of 10 ms (`keepalive` and `lost_*`: 1 s) to 1 h,
+    /// 1 to 100 attempts.
     pub timing: Timing,
 }
 
@@ -184,8 +185,41 @@ impl BmcConfig {
         if self.port == 0 {
             return Err(Error::misuse("the port is 0"));
         }
+        check_timing(&self.timing)?;
         Ok(self.session_config().check()?)
     }
+}
+
+/// Keeps every waiting time within its range: too short a one would flood the BMC.
+fn check_timing(timing: &Timing) -> Result<()> {
+    const LONGEST: u128 = 3_600_000;
+    let waits = [
+        ("handshake_first", timing.handshake_first, 10),
+        ("handshake_max", timing.handshake_max, 10),
+        ("attempt_pause", timing.attempt_pause, 0),
+        ("request_first", timing.request_first, 10),
+        ("request_max", timing.request_max, 10),
+        ("keepalive", timing.keepalive, 1000),
+        ("keepalive_jitter", timing.keepalive_jitter, 0),
+        ("keepalive_retry", timing.keepalive_retry, 10),
+        ("lost_after", timing.lost_after, 1000),
+        ("lost_after_hint", timing.lost_after_hint, 1000),
+        ("close", timing.close, 10),
+    ];
+    for (name, value, min) in waits {
+        if !(min..=LONGEST).contains(&value.as_millis()) {
+            return Err(Error::misuse(format!("{name} is {value:?}, not {min} ms to 1 h")));
+        }
+    }
+    for (name, value) in [
+        ("login_attempts", timing.login_attempts),
+        ("request_transmissions", timing.request_transmissions),
+    ] {
+        if !(1..=100).contains(&value) {
+            return Err(Error::misuse(format!("{name} is {value}, not 1 to 100")));
+        }
+    }
+    Ok(())
 }
 
 /// How a console is run.

@@ -95,6 +95,66 @@ impl ErrorKind {
         }
     }
 
+    /// Every kind, by falling code.
+    pub const ALL: [ErrorKind; 25] = [
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::ConnectionRefused,
+        Self::NameNotFound,
+        Self::UserName,
+        Self::Password,
+        Self::KG,
+        Self::Privilege,
+        Self::CipherSuite,
+        Self::NoFreeSession,
+        Self::Incompatible,
+        Self::PeerMisbehaved,
+        Self::Completion,
+        Self::SolDisabled,
+        Self::SolInUse,
+        Self::SolRefused,
+        Self::Lost,
+        Self::OutcomeUnknown,
+        Self::NotConnected,
+        Self::Closed,
+        Self::ShutDown,
+        Self::Busy,
+        Self::Misuse,
+        Self::Io,
+        Self::Internal,
+    ];
+
+    /// The kind in a few words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed out",
+            Self::Unreachable => "the BMC does not answer",
+            Self::ConnectionRefused => "connection refused",
+            Self::NameNotFound => "name not found",
+            Self::UserName => "user name refused",
+            Self::Password => "wrong password",
+            Self::KG => "wrong K_g",
+            Self::Privilege => "privilege level refused",
+            Self::CipherSuite => "no acceptable cipher suite",
+            Self::NoFreeSession => "no free session at the BMC",
+            Self::Incompatible => "the BMC lacks what is needed",
+            Self::PeerMisbehaved => "the BMC broke the protocol",
+            Self::Completion => "command refused by the BMC",
+            Self::SolDisabled => "SOL is disabled",
+            Self::SolInUse => "SOL is in use by another session",
+            Self::SolRefused => "SOL refused by the BMC",
+            Self::Lost => "the session or console was lost",
+            Self::OutcomeUnknown => "no answer to a command that must not be repeated",
+            Self::NotConnected => "the console is not connected",
+            Self::Closed => "closed",
+            Self::ShutDown => "the engine is shut down",
+            Self::Busy => "a limit was reached",
+            Self::Misuse => "misuse by the caller",
+            Self::Io => "the operating system refused something",
+            Self::Internal => "internal error: a panic ended the session",
+        }
+    }
+
     /// Whether the user name, the password or K_g has to change before another try makes
     /// sense. BMCs lock accounts: do not retry these in a loop.
     pub fn is_bad_credentials(self) -> bool {
@@ -266,23 +326,11 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.kind {
-            ErrorKind::TimedOut => "timed out",
-            ErrorKind::Unreachable => "the BMC does not answer",
-            ErrorKind::ConnectionRefused => "connection refused",
-            ErrorKind::NameNotFound => "name not found",
-            ErrorKind::NotConnected => "the console is not connected",
-            ErrorKind::Closed => "closed",
-            ErrorKind::ShutDown => "the engine is shut down",
-            ErrorKind::Busy => "a limit was reached",
-            ErrorKind::Internal => "internal error: a panic ended the session",
-            _ => "failed",
-        };
         match (&self.failure, &self.text) {
             (Some(failure), Some(note)) => write!(f, "{failure}; {note}"),
             (Some(failure), None) => write!(f, "{failure}"),
             (None, Some(note)) => f.write_str(note),
-            (None, None) => f.write_str(text),
+            (None, None) => f.write_str(self.kind.text()),
         }
     }
 }
@@ -313,6 +361,14 @@ impl From<Error> for std::io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_has_its_place_and_text() {
+        for (index, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.code(), -(index as i32) - 1);
+            assert!(!kind.text().is_empty());
+        }
+    }
 
     #[test]
     fn every_error_says_something_and_what_to_try() {

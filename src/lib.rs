@@ -107,6 +107,8 @@ mod credentials;
 pub mod crypto;
 mod engine;
 mod error;
+#[cfg(feature = "capi")]
+mod ffi;
 pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;

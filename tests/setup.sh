@@ -37,6 +37,8 @@ need openipmi has_program ipmi_sim
 need ipmitool has_program ipmitool
 need freeipmi-tools has_program ipmiconsole
 need gcc has_program gcc
+need g++ has_program g++
+need make has_program make
 need libc6-dev has_c_headers
 need valgrind has_program valgrind
 need python3 has_program python3

@@ -1,6 +1,7 @@
 //! A console as its shard and its users share it: the ring, the input, and who waits.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::wait::Completer;
@@ -146,8 +147,22 @@ impl ConsoleShared {
         out: &mut [u8],
         deadline: Option<Instant>,
     ) -> Result<usize> {
+        self.read_unless(&AtomicBool::new(false), cursor, out, deadline)
+    }
+
+    /// The same, ended with `Closed` by `stop` and [`wake_readers`](Self::wake_readers).
+    pub fn read_unless(
+        &self,
+        stop: &AtomicBool,
+        cursor: &mut Cursor,
+        out: &mut [u8],
+        deadline: Option<Instant>,
+    ) -> Result<usize> {
         let mut inner = self.inner.lock();
         loop {
+            if stop.load(Ordering::Acquire) {
+                return Err(Error::new(ErrorKind::Closed));
+            }
             if out.is_empty() {
                 return Ok(0);
             }
@@ -167,6 +182,14 @@ impl ConsoleShared {
                 return Err(Error::new(ErrorKind::TimedOut));
             }
         }
+    }
+
+    /// Has every waiting reader look again at what stops it.
+    #[cfg(feature = "capi")]
+    pub fn wake_readers(&self) {
+        // Whoever saw no reason to stop is waiting once the lock can be had.
+        drop(self.inner.lock());
+        self.readable.notify_all();
     }
 
     /// Takes input; waits until `deadline` for room. Says how much was taken, and whether the
@@ -205,10 +228,11 @@ impl ConsoleShared {
     pub fn drain(&self, deadline: Option<Instant>) -> Result<()> {
         let mut inner = self.inner.lock();
         loop {
+            // First: what a lost connection left behind is gone, not acknowledged.
+            inner.check_connected()?;
             if inner.input.is_empty() && inner.breaks.is_empty() && inner.in_session == 0 {
                 return Ok(());
             }
-            inner.check_connected()?;
             if !wait(&self.writable, &mut inner, deadline) {
                 return Err(Error::new(ErrorKind::TimedOut));
             }

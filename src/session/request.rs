@@ -119,6 +119,8 @@ pub(super) struct Requests {
     in_flight: Vec<InFlight>,
     window: usize,
     rq_seq: RqSeq,
+    /// Numbers under which an answer may still come, and until when they are not used.
+    retired: Vec<(RqSeq, Instant)>,
     timing: RequestTiming,
     /// How many requests were sent again.
     pub retransmits: u32,
@@ -141,6 +143,12 @@ impl RequestTiming {
     }
 }
 
+/// How many different rqSeq there are.
+const RQ_SEQ_COUNT: u32 = 64;
+/// How long the answer to a copy of a request may take after another copy was answered, or
+/// after nobody waits for it any more.
+const LATE_ANSWER: Duration = Duration::from_secs(20);
+
 /// Commands that act: executed twice they do harm (03 section 4 of the protocol notes).
 fn acts(net_fn_number: u8, command: u8) -> bool {
     matches!(
@@ -160,6 +168,7 @@ impl Requests {
             in_flight: Vec::new(),
             window: 1,
             rq_seq: first,
+            retired: Vec::new(),
             timing: RequestTiming {
                 first: timing.request_first,
                 max: timing.request_max,
@@ -248,7 +257,7 @@ impl Requests {
             return false;
         }
         let Some(queued) = self.queue.pop_front() else { return false };
-        self.rq_seq = self.free_number();
+        self.rq_seq = self.next_rq_seq(now);
         encode(&queued.request, self.rq_seq, message);
         let mut sent = InFlight {
             origin: queued.origin,
@@ -268,15 +277,6 @@ impl Requests {
         true
     }
 
-    /// The next number that no request in flight has: there are more numbers than requests.
-    fn free_number(&self) -> RqSeq {
-        let mut number = self.rq_seq.next();
-        while self.in_flight.iter().any(|r| r.rq_seq == number) {
-            number = number.next();
-        }
-        number
-    }
-
     /// Gives up one request whose time is over, if any.
     pub fn poll_expired(&mut self, now: Instant) -> Option<(Origin, Failure)> {
         let over = |queued: &Queued| queued.request.deadline.is_some_and(|at| now >= at);
@@ -286,6 +286,7 @@ impl Requests {
         }
         let at = self.in_flight.iter().position(|r| r.is_over(now))?;
         let gone = self.in_flight.swap_remove(at);
+        self.retired.push((gone.rq_seq, now + LATE_ANSWER));
         Some((gone.origin, Failure::new(unanswered(&gone.request, Cause::TimedOut), Stage::Active)))
     }
 
@@ -310,6 +311,9 @@ impl Requests {
             return None;
         }
         let answered = self.in_flight.swap_remove(at);
+        if answered.transmissions > 1 {
+            self.retired.push((answered.rq_seq, now + LATE_ANSWER));
+        }
         let rtt = (answered.transmissions == 1).then(|| now - answered.first_sent);
         Some((answered.origin, Reply { completion_code, data: data.to_vec(), rtt }))
     }
@@ -339,15 +343,38 @@ impl Requests {
 
     /// Forgets one user's request, in flight or not. A late answer matches nothing.
     pub fn cancel(&mut self, token: u64) {
-        self.queue.retain(|q| q.origin != Origin::User(token));
-        self.in_flight.retain(|r| r.origin != Origin::User(token));
+        self.forget(|origin| origin == Origin::User(token));
     }
 
     /// Forgets the requests of a SOL activation.
     pub fn cancel_sol(&mut self, activation: u32) {
-        let other = |origin| !matches!(origin, Origin::Sol(number, _) if number == activation);
-        self.queue.retain(|q| other(q.origin));
-        self.in_flight.retain(|r| other(r.origin));
+        self.forget(|origin| matches!(origin, Origin::Sol(number, _) if number == activation));
+    }
+
+    fn forget(&mut self, is_theirs: impl Fn(Origin) -> bool) {
+        self.queue.retain(|q| !is_theirs(q.origin));
+        for gone in self.in_flight.extract_if(.., |r| is_theirs(r.origin)) {
+            self.retired.push((gone.rq_seq, gone.next + LATE_ANSWER));
+        }
+    }
+
+    /// The next number that names no other request, nor may still be answered for one. When
+    /// there is none, the one retired first.
+    fn next_rq_seq(&mut self, now: Instant) -> RqSeq {
+        self.retired.retain(|(_, until)| *until > now);
+        let mut candidate = self.rq_seq;
+        for _ in 0..RQ_SEQ_COUNT {
+            candidate = candidate.next();
+            let used = self.in_flight.iter().any(|r| r.rq_seq == candidate)
+                || self.retired.iter().any(|(number, _)| *number == candidate);
+            if !used {
+                return candidate;
+            }
+        }
+        match self.retired.is_empty() {
+            true => self.rq_seq.next(),
+            false => self.retired.remove(0).0,
+        }
     }
 
     /// Whether a request of this origin waits or is in flight.

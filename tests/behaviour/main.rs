@@ -17,4 +17,5 @@ mod every_cipher_suite_works;
 mod ipmi_15_works_when_allowed;
 mod peer_input_is_hostile;
 mod quirks_are_lived_with;
+mod replies_match_requests;
 mod sessions_stay_alive;

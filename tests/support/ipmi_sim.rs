@@ -17,15 +17,22 @@ pub struct Account {
     pub password: &'static str,
     /// As ipmi_sim's configuration calls it.
     pub privilege: &'static str,
+    pub enabled: bool,
 }
 
-pub const ADMIN: Account = Account { name: "admin", password: "admin-pass", privilege: "admin" };
-pub const OPERATOR: Account =
-    Account { name: "oper", password: "oper-pass", privilege: "operator" };
-pub const USER: Account = Account { name: "user", password: "user-pass", privilege: "user" };
+impl Account {
+    const fn new(name: &'static str, password: &'static str, privilege: &'static str) -> Self {
+        Self { name, password, privilege, enabled: true }
+    }
+}
+
+pub const ADMIN: Account = Account::new("admin", "admin-pass", "admin");
+pub const OPERATOR: Account = Account::new("oper", "oper-pass", "operator");
+pub const USER: Account = Account::new("user", "user-pass", "user");
 /// As long as ipmi_sim's configuration can hold: 15 bytes and 19, not IPMI's 16 and 20.
-pub const LONG: Account =
-    Account { name: "fifteen-letters", password: "nineteen-characters", privilege: "admin" };
+pub const LONG: Account = Account::new("fifteen-letters", "nineteen-characters", "admin");
+pub const DISABLED: Account =
+    Account { enabled: false, ..Account::new("off", "off-pass", "admin") };
 
 #[derive(Clone, Debug)]
 pub struct SimOptions {
@@ -185,11 +192,12 @@ user 1 true "" "" user 20 none md2 md5 straight
         serial_port = serial.port(),
         history = history.unwrap_or_default(),
     );
-    for (index, account) in [ADMIN, OPERATOR, USER, LONG].iter().enumerate() {
-        let Account { name, password, privilege } = account;
+    for (index, account) in [ADMIN, OPERATOR, USER, LONG, DISABLED].iter().enumerate() {
+        let Account { name, password, privilege, enabled } = account;
         let number = index + 2; // 1 is the nameless user.
         conf += &format!(
-            "user {number} true \"{name}\" \"{password}\" {privilege} 20 none md2 md5 straight\n"
+            "user {number} {enabled} \"{name}\" \"{password}\" {privilege} 20 \
+             none md2 md5 straight\n"
         );
     }
     conf

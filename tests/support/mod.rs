@@ -8,6 +8,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod address;
+mod c_library;
 mod ipmi_sim;
 mod process;
 mod pyghmi;
@@ -17,7 +18,8 @@ mod scratch;
 mod serial;
 
 pub use address::{BMC_PORT, answers_ipmi, loopback_address};
-pub use ipmi_sim::{ADMIN, Account, IpmiSim, LONG, OPERATOR, SimOptions, USER};
+pub use c_library::{CLibrary, NATIVE_LIBRARIES, c_library, package};
+pub use ipmi_sim::{ADMIN, Account, DISABLED, IpmiSim, LONG, OPERATOR, SimOptions, USER};
 pub use process::{Finished, Program, find, have, require};
 pub use pyghmi::{PyghmiBmc, PyghmiOptions};
 pub use relay::{Faults, Relay, RelayCounts};

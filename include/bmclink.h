@@ -1,0 +1,1246 @@
+/*
+ * bmclink: IPMI 2.0 sessions and Serial-over-LAN consoles, for one BMC or ten thousand.
+ *
+ * Licensed under MIT or Apache-2.0, at your option.
+ *
+ *
+ * A console in ten calls (each returns a negative code when it fails)
+ *
+ *     bmclink_engine_new(NULL, &engine);
+ *     bmclink_credentials_new("admin", 5, "secret", 6, NULL, 0, &credentials);
+ *     bmclink_bmc_options_new("bmc1.example.org", credentials, &options);
+ *     bmclink_bmc_open(engine, options, &bmc);
+ *     bmclink_console_open(bmc, NULL, &console);
+ *     bmclink_console_connect(console, 20000);
+ *     n = bmclink_console_read(console, buffer, sizeof buffer, -1);
+ *     n = bmclink_console_write(console, "hello", 5, 1000);
+ *     bmclink_console_close(console, 1000);
+ *     bmclink_console_free(console);     and _free for each of the others, in any order
+ *
+ * examples/c/console.c is a whole program. Link with -lbmclink; the static library also needs
+ * -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc.
+ *
+ *
+ * Objects
+ *
+ *     engine       the threads that run sessions; one per process will do
+ *     credentials  user name, password, K_g; one value that many BMCs can share
+ *     bmc          one BMC: at most one IPMI session, for its commands and its console
+ *     console      the serial console of a BMC
+ *     reader       one of many that see all a console prints
+ *     sim          simulated BMCs, to try all this without hardware
+ *
+ * Handles are names, not addresses: the library never follows one. A handle that is NULL, was
+ * freed, or belongs to another kind of object makes a call fail with BMCLINK_ERR_MISUSE. What
+ * bmclink_X_new, _open or _start gives is freed by bmclink_X_free; freeing NULL does nothing and
+ * is a success. Objects keep what they need of each other, so the order of freeing is free.
+ * Freeing an object while other threads are inside calls on it is safe.
+ *
+ * Settings are made on options objects, by bmclink_X_options_set_Y, and copied when they are used:
+ * an options object can be changed, used again or freed at any time after. Setters do not block
+ * and fail with BMCLINK_ERR_MISUSE only.
+ *
+ *
+ * Calls
+ *
+ * Arguments come in the order object, inputs, outputs. Every function may be called from any
+ * thread at any time; handles are shared by threads freely. Functions that have a timeout block,
+ * for at most about that long; the others do not, unless their comment says so. A call that waits
+ * ends early when its console or reader is closed or freed, or its engine is freed, by another
+ * thread.
+ *
+ * A `timeout_ms` is in milliseconds. Negative waits for ever; 0 does not wait, and asks only for
+ * what is there at once. A time that is over is BMCLINK_ERR_TIMED_OUT, and nothing to clean up.
+ *
+ * Functions that return int32_t give 0 (or the number asked for) when they worked, functions that
+ * return int64_t a count of 0 or more; a negative value is one of BMCLINK_ERR_*. Outputs are
+ * written only on success. More about a failure is kept for the thread it happened in:
+ * bmclink_last_error and its companions.
+ *
+ * Bytes are passed as pointer and length, and (NULL, 0) is no bytes; strings end with a NUL where
+ * a comment says so, and are UTF-8. All input is copied before a call returns.
+ *
+ *
+ * The process
+ *
+ * The library sets no signal handlers and no limits, never exits, and prints nothing, but for the
+ * message of a panic, which is a bug of ours and becomes BMCLINK_ERR_INTERNAL. Its threads do not
+ * survive fork(): make the engine in the process that uses it. It stays in memory after dlclose().
+ */
+
+
+#ifndef BMCLINK_H
+#define BMCLINK_H
+
+/* Made from src/ffi by `UPDATE_HEADER=1 cargo test --test header`. Do not edit. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A result that must be looked at. */
+#if defined(__GNUC__)
+#define BMCLINK_MUST_USE __attribute__((warn_unused_result))
+#else
+#define BMCLINK_MUST_USE
+#endif
+
+/**
+ * The interface this header describes: its major number times 65536, plus its minor number.
+ *
+ * The major number is that of the shared object's name. The minor number grows whenever
+ * something is added. A program works with a library whose major number is the same and whose
+ * minor number is not smaller: see bmclink_abi_version.
+ */
+#define BMCLINK_ABI_VERSION 1
+
+/**
+ * What a function returns when it worked and has nothing to count.
+ */
+#define BMCLINK_OK 0
+
+/**
+ * Room for any address and its NUL: bmclink_bmc_address, bmclink_sim_address.
+ */
+#define BMCLINK_ADDRESS_MAX 64
+
+/**
+ * What a function returns when it failed. All are negative. New codes may be added: treat one
+ * that you do not know as a failure.
+ */
+typedef enum bmclink_err {
+    /**
+     * The call's own timeout is over. Nothing else is known to be wrong.
+     */
+    BMCLINK_ERR_TIMED_OUT = -1,
+    /**
+     * The BMC does not answer.
+     */
+    BMCLINK_ERR_UNREACHABLE = -2,
+    /**
+     * The BMC does not answer, and its address says that nobody listens there.
+     */
+    BMCLINK_ERR_CONNECTION_REFUSED = -3,
+    /**
+     * The BMC's name has no address.
+     */
+    BMCLINK_ERR_NAME_NOT_FOUND = -4,
+    /**
+     * The BMC refused the user name. Do not retry in a loop: BMCs lock accounts.
+     */
+    BMCLINK_ERR_USER_NAME = -5,
+    /**
+     * The password is wrong; some BMCs say the same of an unknown user name. Do not retry in a
+     * loop: BMCs lock accounts.
+     */
+    BMCLINK_ERR_PASSWORD = -6,
+    /**
+     * The password is right and K_g is wrong, missing or superfluous.
+     */
+    BMCLINK_ERR_KG = -7,
+    /**
+     * The wanted privilege level was refused, or is too low for what was asked.
+     */
+    BMCLINK_ERR_PRIVILEGE = -8,
+    /**
+     * No acceptable cipher suite, or the BMC chose one it was not asked for.
+     */
+    BMCLINK_ERR_CIPHER_SUITE = -9,
+    /**
+     * No session slot is free at the BMC.
+     */
+    BMCLINK_ERR_NO_FREE_SESSION = -10,
+    /**
+     * The BMC lacks what is needed: IPMI v2.0, an authentication type, a console in a v1.5
+     * session.
+     */
+    BMCLINK_ERR_INCOMPATIBLE = -11,
+    /**
+     * The BMC broke the protocol, or refused with a code that has no error of its own.
+     */
+    BMCLINK_ERR_PEER_MISBEHAVED = -12,
+    /**
+     * The BMC answered a command with a completion code other than 0.
+     */
+    BMCLINK_ERR_COMPLETION = -13,
+    /**
+     * SOL is disabled at the BMC, for the channel or for the user.
+     */
+    BMCLINK_ERR_SOL_DISABLED = -14,
+    /**
+     * Another session owns SOL.
+     */
+    BMCLINK_ERR_SOL_IN_USE = -15,
+    /**
+     * SOL was refused for another reason.
+     */
+    BMCLINK_ERR_SOL_REFUSED = -16,
+    /**
+     * The session or its console was lost: the BMC stopped answering, or gave SOL away.
+     */
+    BMCLINK_ERR_LOST = -17,
+    /**
+     * A command that must not be repeated was sent, and no answer came.
+     */
+    BMCLINK_ERR_OUTCOME_UNKNOWN = -18,
+    /**
+     * The console, or the BMC, is not connected.
+     */
+    BMCLINK_ERR_NOT_CONNECTED = -19,
+    /**
+     * What was waited for was closed or freed. For readers: the end of the stream.
+     */
+    BMCLINK_ERR_CLOSED = -20,
+    /**
+     * The engine was freed.
+     */
+    BMCLINK_ERR_SHUT_DOWN = -21,
+    /**
+     * A limit of the library was reached.
+     */
+    BMCLINK_ERR_BUSY = -22,
+    /**
+     * The caller's bug: a NULL, a stale handle, a value out of range.
+     */
+    BMCLINK_ERR_MISUSE = -23,
+    /**
+     * The operating system refused something.
+     */
+    BMCLINK_ERR_IO = -24,
+    /**
+     * Our bug: a panic, which was caught.
+     */
+    BMCLINK_ERR_INTERNAL = -25,
+} bmclink_err;
+
+/**
+ * How far login, session or console had come when something failed.
+ */
+typedef enum bmclink_stage {
+    /**
+     * Not known, or the failure has nothing to do with a session.
+     */
+    BMCLINK_STAGE_NONE = 0,
+    /**
+     * Get Channel Authentication Capabilities.
+     */
+    BMCLINK_STAGE_CAPABILITIES = 1,
+    /**
+     * RMCP+ Open Session.
+     */
+    BMCLINK_STAGE_OPEN_SESSION = 2,
+    /**
+     * RAKP messages 1 and 2.
+     */
+    BMCLINK_STAGE_RAKP2 = 3,
+    /**
+     * RAKP messages 3 and 4.
+     */
+    BMCLINK_STAGE_RAKP4 = 4,
+    /**
+     * Get Session Challenge of a v1.5 login.
+     */
+    BMCLINK_STAGE_CHALLENGE = 5,
+    /**
+     * Activate Session of a v1.5 login.
+     */
+    BMCLINK_STAGE_ACTIVATE_SESSION = 6,
+    /**
+     * Set Session Privilege Level.
+     */
+    BMCLINK_STAGE_PRIVILEGE = 7,
+    /**
+     * Activate Payload.
+     */
+    BMCLINK_STAGE_ACTIVATE_SOL = 8,
+    /**
+     * The session is up; a command or its keepalive was under way.
+     */
+    BMCLINK_STAGE_ACTIVE = 9,
+    /**
+     * The console is connected.
+     */
+    BMCLINK_STAGE_SOL = 10,
+} bmclink_stage;
+
+/**
+ * How much is logged; each level includes those before it.
+ */
+typedef enum bmclink_log {
+    /**
+     * Nothing.
+     */
+    BMCLINK_LOG_OFF = 0,
+    /**
+     * The library itself is in trouble.
+     */
+    BMCLINK_LOG_ERROR = 1,
+    /**
+     * Something is wrong that it can live with.
+     */
+    BMCLINK_LOG_WARN = 2,
+    /**
+     * Sessions begin and end.
+     */
+    BMCLINK_LOG_INFO = 3,
+    /**
+     * Every attempt.
+     */
+    BMCLINK_LOG_DEBUG = 4,
+    /**
+     * Every packet that is dropped, and more.
+     */
+    BMCLINK_LOG_TRACE = 5,
+} bmclink_log;
+
+/**
+ * Privilege levels. The numbers are IPMI's.
+ */
+typedef enum bmclink_privilege {
+    /**
+     * Administrator, or what the BMC grants below it. Only to be asked for, never what a session
+     * works at.
+     */
+    BMCLINK_PRIVILEGE_HIGHEST = 0,
+    /**
+     * May only start a session and ask for a callback.
+     */
+    BMCLINK_PRIVILEGE_CALLBACK = 1,
+    /**
+     * May read.
+     */
+    BMCLINK_PRIVILEGE_USER = 2,
+    /**
+     * May operate: chassis control, consoles on most BMCs.
+     */
+    BMCLINK_PRIVILEGE_OPERATOR = 3,
+    /**
+     * May configure.
+     */
+    BMCLINK_PRIVILEGE_ADMINISTRATOR = 4,
+    /**
+     * OEM proprietary.
+     */
+    BMCLINK_PRIVILEGE_OEM = 5,
+} bmclink_privilege;
+
+/**
+ * Which IPMI version to log in with.
+ */
+typedef enum bmclink_ipmi {
+    /**
+     * v2.0 (RMCP+) only; a BMC without it is an error.
+     */
+    BMCLINK_IPMI_V20 = 0,
+    /**
+     * v2.0, or v1.5 where the BMC says that it has no v2.0.
+     */
+    BMCLINK_IPMI_V20_OR_V15 = 1,
+    /**
+     * v1.5 only. There are no consoles then.
+     */
+    BMCLINK_IPMI_V15 = 2,
+} bmclink_ipmi;
+
+/**
+ * How the BMC looks the user up.
+ */
+typedef enum bmclink_user_lookup {
+    /**
+     * By name alone: what nearly every BMC expects.
+     */
+    BMCLINK_USER_LOOKUP_NAME = 0,
+    /**
+     * By name and privilege level: some BMCs then want the user's exact level.
+     */
+    BMCLINK_USER_LOOKUP_NAME_AND_PRIVILEGE = 1,
+} bmclink_user_lookup;
+
+/**
+ * Authentication types of IPMI v1.5. The numbers are IPMI's.
+ */
+typedef enum bmclink_auth {
+    /**
+     * None at all.
+     */
+    BMCLINK_AUTH_NONE = 0,
+    /**
+     * A keyed MD2 digest.
+     */
+    BMCLINK_AUTH_MD2 = 1,
+    /**
+     * A keyed MD5 digest.
+     */
+    BMCLINK_AUTH_MD5 = 2,
+    /**
+     * The password in clear.
+     */
+    BMCLINK_AUTH_PASSWORD = 4,
+    /**
+     * A vendor's own.
+     */
+    BMCLINK_AUTH_OEM = 5,
+} bmclink_auth;
+
+/**
+ * Waiting times of a session, in milliseconds. From 10 ms to 1 h, and from 0 for pauses and
+ * jitter, from 1 s for keepalive and the two lost times.
+ */
+typedef enum bmclink_timing {
+    /**
+     * The first wait for an answer during login; later ones grow by half. Default 1 s.
+     */
+    BMCLINK_TIMING_HANDSHAKE_FIRST = 1,
+    /**
+     * The longest wait for an answer during login. Default 5 s.
+     */
+    BMCLINK_TIMING_HANDSHAKE_MAX = 2,
+    /**
+     * The pause before the third and later attempts of a login. Default 3 s.
+     */
+    BMCLINK_TIMING_ATTEMPT_PAUSE = 3,
+    /**
+     * The first wait for a command's answer; later ones double. Default 1 s.
+     */
+    BMCLINK_TIMING_REQUEST_FIRST = 4,
+    /**
+     * The longest wait for a command's answer before it is sent again. Default 4 s.
+     */
+    BMCLINK_TIMING_REQUEST_MAX = 5,
+    /**
+     * A keepalive is sent so long after the last answer. Default 24 s.
+     */
+    BMCLINK_TIMING_KEEPALIVE = 6,
+    /**
+     * Up to so much is added to it by chance, so that many BMCs do not beat in step. Default 3 s.
+     */
+    BMCLINK_TIMING_KEEPALIVE_JITTER = 7,
+    /**
+     * An unanswered keepalive is sent again after this. Default 3 s.
+     */
+    BMCLINK_TIMING_KEEPALIVE_RETRY = 8,
+    /**
+     * A session without any valid packet for this long is lost. Default 45 s.
+     */
+    BMCLINK_TIMING_LOST_AFTER = 9,
+    /**
+     * The same after a sign that the BMC restarted. Default 8 s.
+     */
+    BMCLINK_TIMING_LOST_AFTER_HINT = 10,
+    /**
+     * How long each step of closing may take. Default 1 s.
+     */
+    BMCLINK_TIMING_CLOSE = 11,
+} bmclink_timing;
+
+/**
+ * Where a console is in its life.
+ */
+typedef enum bmclink_state {
+    /**
+     * Not connected, and nobody tries.
+     */
+    BMCLINK_STATE_UNCONNECTED = 0,
+    /**
+     * Logging in or activating SOL.
+     */
+    BMCLINK_STATE_CONNECTING = 1,
+    /**
+     * SOL is active.
+     */
+    BMCLINK_STATE_CONNECTED = 2,
+} bmclink_state;
+
+/**
+ * What to do when another session owns SOL.
+ */
+typedef enum bmclink_take_over {
+    /**
+     * Fail with BMCLINK_ERR_SOL_IN_USE.
+     */
+    BMCLINK_TAKE_OVER_NEVER = 0,
+    /**
+     * Take it when its session is gone: a crashed program leaves such behind. The default.
+     */
+    BMCLINK_TAKE_OVER_STALE = 1,
+    /**
+     * Take it now; when it is taken back, leave it.
+     */
+    BMCLINK_TAKE_OVER_ONCE = 2,
+    /**
+     * Take it whenever it is in the way.
+     */
+    BMCLINK_TAKE_OVER_ALWAYS = 3,
+} bmclink_take_over;
+
+/**
+ * What a console counts, over all its connections.
+ */
+typedef enum bmclink_counter {
+    /**
+     * How often the console was connected.
+     */
+    BMCLINK_COUNTER_EPOCH = 1,
+    /**
+     * Bytes received from the BMC.
+     */
+    BMCLINK_COUNTER_RECEIVED = 2,
+    /**
+     * Bytes taken from writers.
+     */
+    BMCLINK_COUNTER_WRITTEN = 3,
+    /**
+     * Bytes of input that the BMC has not acknowledged yet.
+     */
+    BMCLINK_COUNTER_PENDING = 4,
+    /**
+     * Bytes of input that were lost with a connection, or whose fate is unknown.
+     */
+    BMCLINK_COUNTER_INPUT_LOST = 5,
+    /**
+     * Places where the BMC skipped packets: an unknown number of bytes is missing there.
+     */
+    BMCLINK_COUNTER_GAPS = 6,
+    /**
+     * Times the BMC said that it had to drop characters of the managed system.
+     */
+    BMCLINK_COUNTER_OVERRUNS = 7,
+    /**
+     * Breaks the managed system sent.
+     */
+    BMCLINK_COUNTER_BREAKS = 8,
+    /**
+     * Times SOL was activated again within a session, because the BMC had gone mute.
+     */
+    BMCLINK_COUNTER_REACTIVATIONS = 9,
+    /**
+     * 1 while the BMC says that the serial port is unavailable: powered off, in reset.
+     */
+    BMCLINK_COUNTER_UNAVAILABLE = 10,
+    /**
+     * Characters per packet that the BMC takes; 0 before the first connection.
+     */
+    BMCLINK_COUNTER_CHARACTERS_MAX = 11,
+    /**
+     * A port the BMC named for SOL that is not the session's and is not used; else 0.
+     */
+    BMCLINK_COUNTER_OTHER_PORT = 12,
+} bmclink_counter;
+
+/**
+ * One managed BMC: at most one live IPMI session, opened when something is first asked of it and
+ * shared by all commands and the console.
+ */
+typedef struct bmclink_bmc bmclink_bmc;
+
+/**
+ * One BMC: where it is, who logs in, and how. Values are checked by bmclink_bmc_open. The same
+ * options can be used for many BMCs, with another host each.
+ */
+typedef struct bmclink_bmc_options bmclink_bmc_options;
+
+/**
+ * The serial console of one BMC, by Serial over LAN. Bytes go through unchanged, all 256 values
+ * of them.
+ */
+typedef struct bmclink_console bmclink_console;
+
+/**
+ * How a console is run. Values are checked by bmclink_console_open.
+ */
+typedef struct bmclink_console_options bmclink_console_options;
+
+/**
+ * A user name, a password and maybe a K_g: one value that many BMCs can share. The library's
+ * copies of the secrets are zeroed when they are replaced or no longer used, and never printed.
+ */
+typedef struct bmclink_credentials bmclink_credentials;
+
+/**
+ * The threads that run sessions. A process has one, or as many as it likes.
+ */
+typedef struct bmclink_engine bmclink_engine;
+
+/**
+ * How an engine is made. Values are checked by bmclink_engine_new.
+ */
+typedef struct bmclink_engine_options bmclink_engine_options;
+
+/**
+ * One attached reader of a console: its own place in what the console printed.
+ */
+typedef struct bmclink_reader bmclink_reader;
+
+/**
+ * Simulated BMCs on the loopback device, with threads of their own.
+ */
+typedef struct bmclink_sim bmclink_sim;
+
+/**
+ * Takes one log message: `level` is one of BMCLINK_LOG_*, `target` names the part of the library,
+ * `message` is one line. Both texts are valid during the call. `user` is what was given to
+ * bmclink_set_log. It must not throw or jump out.
+ */
+typedef void (*bmclink_log_callback)(int32_t level,
+                                     const char *target,
+                                     const char *message,
+                                     void *user);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The library's version, such as "0.1.0": static text.
+ */
+const char *bmclink_version(void);
+
+/**
+ * The interface this library has, to compare with BMCLINK_ABI_VERSION, which is the one the
+ * program was compiled with.
+ */
+int32_t bmclink_abi_version(void);
+
+/**
+ * 1 when the library was built with a feature, 0 when not or when there is no such feature.
+ *
+ * `name` is NUL-terminated. Features: "sim", the simulated BMC. A function of a missing feature
+ * is there all the same and fails with BMCLINK_ERR_MISUSE.
+ */
+int32_t bmclink_has_feature(const char *name);
+
+/**
+ * Text of the last error of this thread: one line, for people, with stage and codes.
+ *
+ * Never NULL; empty when no call failed yet. Valid until the next call of this library fails in
+ * this thread. Calls that work leave the last error alone. Never contains a password.
+ */
+const char *bmclink_last_error(void);
+
+/**
+ * What to try after the last error of this thread: one line, for people.
+ *
+ * Never NULL; empty when no call failed yet. Valid until the next call of this library fails in
+ * this thread.
+ */
+const char *bmclink_last_error_advice(void);
+
+/**
+ * Code of the last error of this thread, one of BMCLINK_ERR_*; 0 when no call failed yet.
+ */
+int32_t bmclink_last_error_code(void);
+
+/**
+ * How far things had come at the last error of this thread: one of BMCLINK_STAGE_*.
+ */
+int32_t bmclink_last_error_stage(void);
+
+/**
+ * RMCP+ status code of the last error of this thread, 1 to 255: what the BMC said when it
+ * refused a login (IPMI v2.0 table 13-15). 0 when it gave none.
+ */
+int32_t bmclink_last_error_status(void);
+
+/**
+ * Completion code of the last error of this thread, 1 to 255: what the BMC said when it refused
+ * a command (IPMI v2.0 table 5-2). 0 when it gave none.
+ */
+int32_t bmclink_last_error_completion_code(void);
+
+/**
+ * A few words for a code: static text, never NULL. For more, see bmclink_last_error.
+ */
+const char *bmclink_error_text(int32_t code);
+
+/**
+ * Sends what the library logs to a callback, or nowhere again. By default it logs nowhere.
+ *
+ * This is one setting for the whole process: all engines and simulators of this library log to
+ * the one callback set last. `level` is one of BMCLINK_LOG_*; with BMCLINK_LOG_OFF `callback` and
+ * `user` are not looked at, else `callback` must not be NULL.
+ *
+ * The callback runs on a thread of the library's own, one message at a time. It may take its time
+ * and call any function of this library; when it falls behind by 1024 messages, further ones are
+ * dropped and their number is reported as a message. When this function returns, the callback set
+ * before has returned from its last call, so that its `user` can be freed; so do not call it with
+ * a lock held that the callback takes. (Called from inside the callback, it does not wait.)
+ * Messages never contain passwords or keys.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for an unknown level, with BMCLINK_ERR_BUSY in a Rust program
+ * that has set a logger of its own, with BMCLINK_ERR_IO when there is no thread to be had.
+ */
+int32_t bmclink_set_log(int32_t level, bmclink_log_callback callback, void *user);
+
+/**
+ * Makes credentials.
+ *
+ * `user_name` has 0 to 16 bytes; none at all is the null user, which BMC options have to allow.
+ * `password` has 0 to 20 bytes (16 for IPMI v1.5). `k_g`, the BMC key, has 1 to 20 bytes, or 0
+ * for none, which is the usual case. None of them needs a NUL, and NUL bytes in K_g count.
+ * Longer ones are refused with BMCLINK_ERR_MISUSE: nothing is cut silently. All is copied.
+ *
+ * To be freed with bmclink_credentials_free. Does not block.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_credentials_new(const void *user_name,
+                                size_t user_name_len,
+                                const void *password,
+                                size_t password_len,
+                                const void *k_g,
+                                size_t k_g_len,
+                                struct bmclink_credentials **credentials);
+
+/**
+ * Replaces user name, password and K_g, for every BMC that has these credentials.
+ *
+ * Sessions that are up stay up; every login from now on uses the new value. Limits as for
+ * bmclink_credentials_new; on an error the old value stays. Does not block.
+ */
+int32_t bmclink_credentials_update(struct bmclink_credentials *credentials,
+                                   const void *user_name,
+                                   size_t user_name_len,
+                                   const void *password,
+                                   size_t password_len,
+                                   const void *k_g,
+                                   size_t k_g_len);
+
+/**
+ * Frees the handle. BMCs and options that have the credentials keep them. NULL is fine.
+ */
+int32_t bmclink_credentials_free(struct bmclink_credentials *credentials);
+
+/**
+ * Makes engine options with every default. To be freed with bmclink_engine_options_free.
+ */
+BMCLINK_MUST_USE int32_t bmclink_engine_options_new(struct bmclink_engine_options **options);
+
+/**
+ * Sets how many threads run sessions, 1 to 64. Default: one per core, at most 4.
+ */
+int32_t bmclink_engine_options_set_shards(struct bmclink_engine_options *options, uint32_t shards);
+
+/**
+ * Sets how many BMCs share one UDP socket, 1 to 65536. Default 256.
+ */
+int32_t bmclink_engine_options_set_bmcs_per_socket(struct bmclink_engine_options *options,
+                                                   uint32_t bmcs);
+
+/**
+ * Sets how many calls may wait for one thread of the engine, 1 to 1048576; the next one waits
+ * itself. Default 4096.
+ */
+int32_t bmclink_engine_options_set_inbox_len(struct bmclink_engine_options *options, uint32_t len);
+
+/**
+ * Sets the receive buffer asked of the kernel per UDP socket, in bytes. Default 1 MiB; the
+ * kernel may give less.
+ */
+int32_t bmclink_engine_options_set_receive_buffer_len(struct bmclink_engine_options *options,
+                                                      uint32_t len);
+
+/**
+ * Sets the local address of the UDP sockets: an IPv4 or IPv6 address, NUL-terminated. NULL is
+ * the default: the kernel's choice.
+ */
+int32_t bmclink_engine_options_set_local_address(struct bmclink_engine_options *options,
+                                                 const char *address);
+
+/**
+ * Sets how many threads resolve names, 1 to 64; they start with the first name. Default 2.
+ */
+int32_t bmclink_engine_options_set_resolvers(struct bmclink_engine_options *options,
+                                             uint32_t resolvers);
+
+/**
+ * Frees engine options. Engines made with them keep what they have. NULL is fine.
+ */
+int32_t bmclink_engine_options_free(struct bmclink_engine_options *options);
+
+/**
+ * Starts an engine: its threads, and nothing on the network.
+ *
+ * `options` may be NULL for every default. To be freed with bmclink_engine_free.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for an option out of range, with BMCLINK_ERR_IO when the system
+ * gives no thread or file descriptor.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_engine_new(struct bmclink_engine_options *options,
+                           struct bmclink_engine **engine);
+
+/**
+ * Closes every session at its BMC and ends the engine's threads, within three seconds. NULL is
+ * fine.
+ *
+ * Blocks until that is done. Calls that wait in other threads end with BMCLINK_ERR_SHUT_DOWN,
+ * and so do later calls on the handles of its BMCs and consoles, which are still to be freed.
+ */
+int32_t bmclink_engine_free(struct bmclink_engine *engine);
+
+/**
+ * Makes BMC options with every default but the two that have none.
+ *
+ * `host` is a name, an IPv4 or an IPv6 address (link-local ones with '%' and a scope),
+ * NUL-terminated, without a port. `credentials` may be freed afterwards; the options keep what
+ * they need. To be freed with bmclink_bmc_options_free. Does not block, and looks nothing up.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_bmc_options_new(const char *host,
+                                struct bmclink_credentials *credentials,
+                                struct bmclink_bmc_options **options);
+
+/**
+ * Sets another host: see bmclink_bmc_options_new.
+ */
+int32_t bmclink_bmc_options_set_host(struct bmclink_bmc_options *options, const char *host);
+
+/**
+ * Sets the UDP port, 1 to 65535. Default 623.
+ */
+int32_t bmclink_bmc_options_set_port(struct bmclink_bmc_options *options, uint16_t port);
+
+/**
+ * Sets other credentials: see bmclink_bmc_options_new.
+ */
+int32_t bmclink_bmc_options_set_credentials(struct bmclink_bmc_options *options,
+                                            struct bmclink_credentials *credentials);
+
+/**
+ * Lets an empty user name log in: 0 no (default), else yes.
+ */
+int32_t bmclink_bmc_options_set_allow_null_user(struct bmclink_bmc_options *options, int32_t allow);
+
+/**
+ * Sets the cipher suites to try, best first, by IPMI's numbers. Default 17, then 3.
+ *
+ * `suites` has `len` numbers and is copied. Suites without integrity or encryption (such as 0
+ * and 1) are used only when listed here.
+ */
+int32_t bmclink_bmc_options_set_cipher_suites(struct bmclink_bmc_options *options,
+                                              const uint8_t *suites,
+                                              size_t len);
+
+/**
+ * Sets the privilege level to work at, one of BMCLINK_PRIVILEGE_*. Default
+ * BMCLINK_PRIVILEGE_HIGHEST. With any other, a BMC that grants less is an error.
+ */
+int32_t bmclink_bmc_options_set_privilege_level(struct bmclink_bmc_options *options,
+                                                int32_t privilege);
+
+/**
+ * Sets how the BMC looks the user up, one of BMCLINK_USER_LOOKUP_*. Default by name alone.
+ */
+int32_t bmclink_bmc_options_set_user_lookup(struct bmclink_bmc_options *options,
+                                            int32_t user_lookup);
+
+/**
+ * Sets which IPMI version to log in with, one of BMCLINK_IPMI_*. Default v2.0 only.
+ */
+int32_t bmclink_bmc_options_set_ipmi_version(struct bmclink_bmc_options *options, int32_t version);
+
+/**
+ * Sets the authentication types of IPMI v1.5, best first, each one of BMCLINK_AUTH_*. Default
+ * MD5, then MD2.
+ *
+ * `types` has `len` numbers and is copied. Unused with v2.0.
+ */
+int32_t bmclink_bmc_options_set_auth_types(struct bmclink_bmc_options *options,
+                                           const uint8_t *types,
+                                           size_t len);
+
+/**
+ * Adds a workaround for this BMC by its name, NUL-terminated: the names of FreeIPMI's -W flags,
+ * such as "intel20". An unknown one fails with BMCLINK_ERR_MISUSE and a text that lists all.
+ * Most deviations of BMCs need no workaround.
+ */
+int32_t bmclink_bmc_options_add_quirk(struct bmclink_bmc_options *options, const char *quirk);
+
+/**
+ * Sets how many commands may be in flight at once, 1 to 8. Default 1: more than many BMCs can
+ * take.
+ */
+int32_t bmclink_bmc_options_set_request_window(struct bmclink_bmc_options *options,
+                                               uint32_t requests);
+
+/**
+ * Sets how often a login starts again when the BMC does not answer, 1 to 100. Default 5.
+ */
+int32_t bmclink_bmc_options_set_login_attempts(struct bmclink_bmc_options *options,
+                                               uint32_t attempts);
+
+/**
+ * Sets how often a command is sent at most, 1 to 100. Default 5.
+ */
+int32_t bmclink_bmc_options_set_request_transmissions(struct bmclink_bmc_options *options,
+                                                      uint32_t transmissions);
+
+/**
+ * Sets a waiting time of the session, one of BMCLINK_TIMING_*, in milliseconds.
+ */
+int32_t bmclink_bmc_options_set_timing_ms(struct bmclink_bmc_options *options,
+                                          int32_t timing,
+                                          uint32_t ms);
+
+/**
+ * Frees BMC options. BMCs opened with them keep what they have. NULL is fine.
+ */
+int32_t bmclink_bmc_options_free(struct bmclink_bmc_options *options);
+
+/**
+ * Opens a handle for one BMC. Nothing is sent until something is asked of it.
+ *
+ * To be freed with bmclink_bmc_free. Blocks for a moment at most.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for options out of range, such as an xRC4 cipher suite.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_bmc_open(struct bmclink_engine *engine,
+                         struct bmclink_bmc_options *options,
+                         struct bmclink_bmc **bmc);
+
+/**
+ * Frees the handle. NULL is fine.
+ *
+ * Does not block: when the BMC's last console is freed too, its session is closed in the
+ * background. Calls under way in other threads go on to their end.
+ */
+int32_t bmclink_bmc_free(struct bmclink_bmc *bmc);
+
+/**
+ * Logs in unless a session is up, and blocks until that is known to have worked or not.
+ *
+ * When `timeout_ms` is over, and nobody else wants the session, the attempt is given up. Errors
+ * name the cause: BMCLINK_ERR_USER_NAME, _PASSWORD, _KG, _PRIVILEGE, _CIPHER_SUITE,
+ * _NO_FREE_SESSION, _UNREACHABLE, _CONNECTION_REFUSED, _NAME_NOT_FOUND, _INCOMPATIBLE,
+ * _PEER_MISBEHAVED; BMCLINK_ERR_TIMED_OUT when the time was over while the BMC was still
+ * answering.
+ */
+int32_t bmclink_bmc_connect(struct bmclink_bmc *bmc, int64_t timeout_ms);
+
+/**
+ * Sends any command and blocks until its response is there. Logs in first when no session is up.
+ *
+ * `net_fn` is even, 0 to 3Eh; `lun` is 0 to 3; `data` has `data_len` bytes, 0 to 240.
+ * A response with a completion code other than 0 is a success of this call: look at
+ * `completion_code`. What follows the completion code is copied to `response`, at most `capacity`
+ * bytes of it; `response_len` is how long it was, also when that is more. 255 bytes are always
+ * enough for IPMI's own commands. `response` may be NULL when `capacity` is 0.
+ *
+ * Commands known to act (chassis control, resets, writes that add) are sent again at most once
+ * when no answer comes and then fail with BMCLINK_ERR_OUTCOME_UNKNOWN. All others are repeated
+ * until `timeout_ms`, then BMCLINK_ERR_TIMED_OUT. Also fails as bmclink_bmc_connect does.
+ */
+int32_t bmclink_bmc_raw(struct bmclink_bmc *bmc,
+                        uint8_t net_fn,
+                        uint8_t lun,
+                        uint8_t cmd,
+                        const void *data,
+                        size_t data_len,
+                        int64_t timeout_ms,
+                        uint8_t *completion_code,
+                        void *response,
+                        size_t capacity,
+                        size_t *response_len);
+
+/**
+ * 1 when a session is up, 0 when not. Does not block.
+ */
+int32_t bmclink_bmc_is_connected(struct bmclink_bmc *bmc);
+
+/**
+ * The cipher suite of the session that is or was up last, by IPMI's number, 0 or more. Does not
+ * block.
+ *
+ * Fails with BMCLINK_ERR_NOT_CONNECTED when there never was a session, with
+ * BMCLINK_ERR_INCOMPATIBLE when it was one of IPMI v1.5.
+ */
+int32_t bmclink_bmc_cipher_suite(struct bmclink_bmc *bmc);
+
+/**
+ * The privilege level of the session that is or was up last, one of BMCLINK_PRIVILEGE_*. Does
+ * not block.
+ *
+ * Fails with BMCLINK_ERR_NOT_CONNECTED when there never was a session.
+ */
+int32_t bmclink_bmc_privilege_level(struct bmclink_bmc *bmc);
+
+/**
+ * How many logins succeeded. Does not block.
+ */
+int64_t bmclink_bmc_logins(struct bmclink_bmc *bmc);
+
+/**
+ * The address the BMC's name was resolved to, and its port. Does not block.
+ *
+ * `address` gets a NUL-terminated text and has room for `capacity` bytes; BMCLINK_ADDRESS_MAX
+ * are always enough. Fails with BMCLINK_ERR_NOT_CONNECTED as long as it is not known.
+ */
+int32_t bmclink_bmc_address(struct bmclink_bmc *bmc,
+                            char *address,
+                            size_t capacity,
+                            uint16_t *port);
+
+/**
+ * Why the last session or login ended, as an error code and as this thread's last error; 0 when
+ * none has ended since the last login. Does not block.
+ */
+int32_t bmclink_bmc_reason(struct bmclink_bmc *bmc);
+
+/**
+ * Makes console options with every default. To be freed with bmclink_console_options_free.
+ */
+BMCLINK_MUST_USE int32_t bmclink_console_options_new(struct bmclink_console_options **options);
+
+/**
+ * Sets the SOL instance, 1 to 15. Default 1.
+ */
+int32_t bmclink_console_options_set_instance(struct bmclink_console_options *options,
+                                             uint8_t instance);
+
+/**
+ * Sets what to do when another session owns SOL, one of BMCLINK_TAKE_OVER_*. Default
+ * BMCLINK_TAKE_OVER_STALE.
+ */
+int32_t bmclink_console_options_set_take_over(struct bmclink_console_options *options,
+                                              int32_t take_over);
+
+/**
+ * Accepts SOL in clear from a BMC that refuses to encrypt it: 0 no (default), else yes.
+ */
+int32_t bmclink_console_options_set_allow_clear(struct bmclink_console_options *options,
+                                                int32_t allow);
+
+/**
+ * Sets how many bytes of the past are kept for readers, 1 KiB to 1 GiB; memory is taken as it is
+ * needed. A reader that falls behind by more loses the oldest bytes. Default 64 KiB.
+ */
+int32_t bmclink_console_options_set_replay_len(struct bmclink_console_options *options, size_t len);
+
+/**
+ * Sets how many bytes of input may wait for the BMC, 1 to 16 MiB. Default 16 KiB.
+ */
+int32_t bmclink_console_options_set_input_len(struct bmclink_console_options *options, size_t len);
+
+/**
+ * Sets how long input is collected to fill a packet, in milliseconds, at most 1000. Default 0:
+ * not at all.
+ */
+int32_t bmclink_console_options_set_accumulate_ms(struct bmclink_console_options *options,
+                                                  uint32_t accumulate_ms);
+
+/**
+ * Sets how long an acknowledge is waited for before a packet is sent again, in milliseconds, each
+ * 10 to 60000: the first one, and the shortest and longest once round trips were measured.
+ * Default 500, 50, 1000.
+ */
+int32_t bmclink_console_options_set_retransmit_ms(struct bmclink_console_options *options,
+                                                  uint32_t first_ms,
+                                                  uint32_t min_ms,
+                                                  uint32_t max_ms);
+
+/**
+ * Sends an empty packet after so many milliseconds without input, 1000 or more. Default 0: never.
+ * For BMCs that cut idle consoles; the session has keepalives of its own.
+ */
+int32_t bmclink_console_options_set_keepalive_ms(struct bmclink_console_options *options,
+                                                 uint32_t keepalive_ms);
+
+/**
+ * Frees console options. Consoles opened with them keep what they have. NULL is fine.
+ */
+int32_t bmclink_console_options_free(struct bmclink_console_options *options);
+
+/**
+ * Opens a handle for the console of a BMC. Nothing is sent until bmclink_console_connect.
+ *
+ * `options` may be NULL for every default. The console keeps the BMC: its handle may be freed
+ * first. To be freed with bmclink_console_free. Does not block.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for options out of range.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_console_open(struct bmclink_bmc *bmc,
+                             struct bmclink_console_options *options,
+                             struct bmclink_console **console);
+
+/**
+ * Closes the console, if it is not closed yet, and frees the handle. NULL is fine.
+ *
+ * Does not block: SOL is deactivated in the background. Calls that wait on the console in other
+ * threads end with BMCLINK_ERR_CLOSED. Its readers are still to be freed; they first get what is
+ * left.
+ */
+int32_t bmclink_console_free(struct bmclink_console *console);
+
+/**
+ * Connects, logging in first when no session is up, and blocks until SOL is active or is known
+ * not to become so. Returns at once when it is connected already.
+ *
+ * When `timeout_ms` is over, and no other thread waits for it, the attempt is given up. After a
+ * loss, call this again: the same console goes on, its readers stay attached.
+ *
+ * Besides the errors of bmclink_bmc_connect: BMCLINK_ERR_SOL_DISABLED, _SOL_IN_USE,
+ * _SOL_REFUSED, _INCOMPATIBLE (a v1.5 session has no console), _BUSY (another console of the
+ * same BMC handle is connected) and _CLOSED.
+ */
+int32_t bmclink_console_connect(struct bmclink_console *console, int64_t timeout_ms);
+
+/**
+ * Copies what the console printed to `buffer`, and gives how many bytes: at least one, at most
+ * `capacity`. Blocks until `timeout_ms` for it, then BMCLINK_ERR_TIMED_OUT.
+ *
+ * This is the console's own reader, attached since it was opened. Threads that call this on the
+ * same console take turns; for each to see every byte, see bmclink_reader_open.
+ *
+ * Waits while the console was never connected or is being connected. After a loss, gives what is
+ * left and then fails with the reason (BMCLINK_ERR_LOST and others), every time until the console
+ * is connected again. After a close, gives what is left and then BMCLINK_ERR_CLOSED. Gives 0 only
+ * when `capacity` is 0.
+ */
+BMCLINK_MUST_USE
+int64_t bmclink_console_read(struct bmclink_console *console,
+                             void *buffer,
+                             size_t capacity,
+                             int64_t timeout_ms);
+
+/**
+ * Takes input for the managed system, and gives how many of the `len` bytes: all that there is
+ * room for, at least one. Blocks until `timeout_ms` while there is no room at all, then
+ * BMCLINK_ERR_TIMED_OUT, and nothing was taken.
+ *
+ * Input is taken only while the console is connected, else BMCLINK_ERR_NOT_CONNECTED,
+ * BMCLINK_ERR_LOST or BMCLINK_ERR_CLOSED. What is taken is sent in order, each byte once;
+ * bmclink_console_drain tells when the BMC has it. What a lost connection leaves behind is counted
+ * (BMCLINK_COUNTER_INPUT_LOST) and never sent later. Gives 0 only when `len` is 0.
+ */
+BMCLINK_MUST_USE
+int64_t bmclink_console_write(struct bmclink_console *console,
+                              const void *bytes,
+                              size_t len,
+                              int64_t timeout_ms);
+
+/**
+ * Blocks until the BMC has acknowledged everything that was written, or until `timeout_ms`, then
+ * BMCLINK_ERR_TIMED_OUT. Fails as bmclink_console_write does when the console is not connected.
+ */
+int32_t bmclink_console_drain(struct bmclink_console *console, int64_t timeout_ms);
+
+/**
+ * Sends a break behind everything written before it, and blocks until the BMC has acknowledged
+ * it. Fails as bmclink_console_drain does; a break that timed out may still be sent.
+ */
+int32_t bmclink_console_send_break(struct bmclink_console *console, int64_t timeout_ms);
+
+/**
+ * Where the console is in its life: one of BMCLINK_STATE_*. Does not block.
+ */
+int32_t bmclink_console_state(struct bmclink_console *console);
+
+/**
+ * Blocks until the state is another one than `seen`, and gives it: one of BMCLINK_STATE_*.
+ *
+ * Fails with BMCLINK_ERR_TIMED_OUT when `timeout_ms` is over, with BMCLINK_ERR_CLOSED when the
+ * console is closed and so has no other state to come.
+ */
+int32_t bmclink_console_wait_state(struct bmclink_console *console,
+                                   int32_t seen,
+                                   int64_t timeout_ms);
+
+/**
+ * Why the console is not connected, as an error code and as this thread's last error; 0 when it
+ * is connected, or was never tried to be. Does not block.
+ */
+int32_t bmclink_console_reason(struct bmclink_console *console);
+
+/**
+ * Gives one of the console's counters, BMCLINK_COUNTER_*, in `value`. Does not block.
+ */
+int32_t bmclink_console_counter(struct bmclink_console *console, int32_t counter, uint64_t *value);
+
+/**
+ * Deactivates SOL and blocks until the BMC has done so, at most `timeout_ms` and one second.
+ *
+ * The session under it lives on for commands and later consoles. All calls that wait on this
+ * console end with BMCLINK_ERR_CLOSED; readers first get what is left. The console cannot be
+ * connected again; its handle is still to be freed. Also fine when it is not connected.
+ */
+int32_t bmclink_console_close(struct bmclink_console *console, int64_t timeout_ms);
+
+/**
+ * Attaches a reader to a console. Each reader sees every byte; a slow one loses only its own
+ * oldest bytes and never slows the console or another reader.
+ *
+ * With `replay` other than 0 it first gets what is kept of the past, with 0 only what comes from
+ * now on. To be freed with bmclink_reader_free, also when the console is freed first. Does not
+ * block.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_reader_open(struct bmclink_console *console,
+                            int32_t replay,
+                            struct bmclink_reader **reader);
+
+/**
+ * Reads as bmclink_console_read does, from this reader's own place.
+ */
+BMCLINK_MUST_USE
+int64_t bmclink_reader_read(struct bmclink_reader *reader,
+                            void *buffer,
+                            size_t capacity,
+                            int64_t timeout_ms);
+
+/**
+ * How many bytes were overwritten before this reader came to them, up to its last read. Does not
+ * block.
+ */
+int64_t bmclink_reader_lost(struct bmclink_reader *reader);
+
+/**
+ * Detaches the reader and frees the handle. NULL is fine. Does not block.
+ *
+ * Reads that wait on it in other threads end with BMCLINK_ERR_CLOSED.
+ */
+int32_t bmclink_reader_free(struct bmclink_reader *reader);
+
+/**
+ * Starts simulated BMCs on the loopback device: complete ones, with users "admin" (password
+ * "password"), "operator" and "user" (passwords like the names).
+ *
+ * `profile` is what they behave like: "spec", "openbmc", "go-ipmi", "pyghmi" or "ipmi-sim".
+ * `serial` is what is behind their serial ports: "shell" (a login and a few commands), "echo",
+ * "flood", "boot", "none" or "cmd:" and a command line that runs on a terminal. Both are
+ * NUL-terminated; NULL is "spec", and "shell". `count` is 1 to 20000. Each has an address of its
+ * own in 127.0.0.0/8, all the same free port: see bmclink_sim_address.
+ *
+ * They answer when this returns. To be freed with bmclink_sim_free.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for a value out of range and when the library was built without
+ * the simulator; with BMCLINK_ERR_IO when there is no socket to be had.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_sim_start(const char *profile,
+                          const char *serial,
+                          uint32_t count,
+                          struct bmclink_sim **sim);
+
+/**
+ * The address and UDP port of BMC `index`, from 0.
+ *
+ * `address` gets a NUL-terminated text and has room for `capacity` bytes; BMCLINK_ADDRESS_MAX
+ * are always enough. Does not block.
+ */
+int32_t bmclink_sim_address(struct bmclink_sim *sim,
+                            uint32_t index,
+                            char *address,
+                            size_t capacity,
+                            uint16_t *port);
+
+/**
+ * Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is
+ * fine.
+ */
+int32_t bmclink_sim_free(struct bmclink_sim *sim);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* BMCLINK_H */

@@ -1,0 +1,16 @@
+//! The C ABI: no decisions, one file per C noun.
+//!
+//! Types, constants and functions carry the names C gets. The comments of what is exported end
+//! up in `include/bmclink.h`: they are written for readers of C.
+#![allow(non_camel_case_types)]
+
+mod bmc;
+mod console;
+mod credentials;
+mod engine;
+mod error;
+mod guard;
+mod handle;
+mod library;
+mod log;
+mod sim;

@@ -1,0 +1,140 @@
+//! The simulated BMC, for programs that have none at hand.
+
+use std::ffi::c_char;
+
+use super::guard::guard;
+use super::handle::{self, Object, Out};
+use crate::error::{Error, Result};
+
+/// Simulated BMCs on the loopback device, with threads of their own.
+pub struct bmclink_sim {
+    simulator: Simulator,
+}
+
+impl Object for bmclink_sim {
+    const NOUN: &'static str = "simulator";
+}
+
+/// Starts simulated BMCs on the loopback device: complete ones, with users "admin" (password
+/// "password"), "operator" and "user" (passwords like the names).
+///
+/// `profile` is what they behave like: "spec", "openbmc", "go-ipmi", "pyghmi" or "ipmi-sim".
+/// `serial` is what is behind their serial ports: "shell" (a login and a few commands), "echo",
+/// "flood", "boot", "none" or "cmd:" and a command line that runs on a terminal. Both are
+/// NUL-terminated; NULL is "spec", and "shell". `count` is 1 to 20000. Each has an address of its
+/// own in 127.0.0.0/8, all the same free port: see bmclink_sim_address.
+///
+/// They answer when this returns. To be freed with bmclink_sim_free.
+///
+/// Fails with BMCLINK_ERR_MISUSE for a value out of range and when the library was built without
+/// the simulator; with BMCLINK_ERR_IO when there is no socket to be had.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn bmclink_sim_start(
+    profile: *const c_char,
+    serial: *const c_char,
+    count: u32,
+    sim: *mut *mut bmclink_sim,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a place for a handle.
+        let out = unsafe { Out::new(sim, "sim") }?;
+        // SAFETY: the caller gives NULL or a string.
+        let profile = unsafe { text_or(profile, "profile", "spec") }?;
+        // SAFETY: the caller gives NULL or a string.
+        let serial = unsafe { text_or(serial, "serial", "shell") }?;
+        let simulator = start(profile, serial, count as usize)?;
+        out.set(handle::register(bmclink_sim { simulator }));
+        Ok(())
+    })
+}
+
+/// The address and UDP port of BMC `index`, from 0.
+///
+/// `address` gets a NUL-terminated text and has room for `capacity` bytes; BMCLINK_ADDRESS_MAX
+/// are always enough. Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_sim_address(
+    sim: *mut bmclink_sim,
+    index: u32,
+    address: *mut c_char,
+    capacity: usize,
+    port: *mut u16,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a place for a port.
+        let out = unsafe { Out::new(port, "port") }?;
+        // SAFETY: the caller gives NULL or as much room as it says.
+        let room = unsafe { handle::room(address.cast(), capacity, "address") }?;
+        let simulator = &handle::object(sim)?.simulator;
+        if index as usize >= simulator.count() {
+            return Err(Error::misuse(format!("there is no simulated BMC {index}")));
+        }
+        let found = simulator.address(index as usize);
+        handle::put_text(&found.ip().to_string(), room, "address")?;
+        out.set(found.port());
+        Ok(())
+    })
+}
+
+/// Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is
+/// fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_sim_free(sim: *mut bmclink_sim) -> i32 {
+    guard(|| handle::free(sim))
+}
+
+/// # Safety
+///
+/// As for [`handle::text`].
+unsafe fn text_or<'a>(text: *const c_char, what: &str, otherwise: &'a str) -> Result<&'a str> {
+    if text.is_null() {
+        return Ok(otherwise);
+    }
+    // SAFETY: not NULL, and the caller promised a NUL at the end.
+    unsafe { handle::text(text, what) }
+}
+
+#[cfg(feature = "sim")]
+use crate::sim::Simulator;
+
+#[cfg(feature = "sim")]
+fn start(profile: &str, serial: &str, count: usize) -> Result<Simulator> {
+    use crate::sim::{BmcOptions, Profile, Serial, SimulatorOptions};
+    let misuse = |name: &str, error: String| Error::misuse(format!("{name:?} is {error}"));
+    let profile = profile.parse::<Profile>().map_err(|e| misuse(profile, e.to_string()))?;
+    let serial = serial.parse::<Serial>().map_err(|e| misuse(serial, e.to_string()))?;
+    let bmc = BmcOptions { profile, ..BmcOptions::default() };
+    let options = SimulatorOptions { count, serial, bmc, ..SimulatorOptions::default() };
+    Simulator::start(options).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput => Error::misuse(error.to_string()),
+        _ => Error::io("cannot start the simulator", &error),
+    })
+}
+
+#[cfg(not(feature = "sim"))]
+use absent::{Simulator, start};
+
+/// What stands in for a simulator that was not built: none can ever be started.
+#[cfg(not(feature = "sim"))]
+mod absent {
+    use std::net::SocketAddr;
+
+    use super::{Error, Result};
+
+    pub enum Simulator {}
+
+    impl Simulator {
+        pub fn count(&self) -> usize {
+            match *self {}
+        }
+
+        pub fn address(&self, _: usize) -> SocketAddr {
+            match *self {}
+        }
+    }
+
+    pub fn start(_: &str, _: &str, _: usize) -> Result<Simulator> {
+        Err(Error::misuse("this library was built without the simulator"))
+    }
+}

@@ -1,0 +1,192 @@
+//! The C ABI as C programs see it: the example, and a program that does everything wrong, with
+//! the shared library, and with the static one under sanitizers.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bmclink::sim::{Serial, Simulator, SimulatorOptions};
+use support::*;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Which library a program is linked with.
+#[derive(Clone, Copy)]
+enum Link {
+    /// The shared one.
+    Shared,
+    /// The static one, with address, leak and undefined behaviour sanitizers in the program.
+    Sanitized,
+}
+
+/// Compiles a C program of this package, without a warning.
+#[track_caller]
+fn compile(scratch: &Scratch, source: &str, link: Link) -> PathBuf {
+    let library = c_library();
+    let program = scratch.join("program");
+    let mut gcc = require("gcc");
+    gcc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-pthread", "-g"]);
+    gcc.arg("-I").arg(package().join("include"));
+    gcc.arg(package().join(source)).arg("-o").arg(&program);
+    match link {
+        Link::Shared => {
+            // An installed library is found by its soname.
+            let soname = scratch.join("libbmclink.so.0");
+            std::os::unix::fs::symlink(&library.shared, soname).expect("scratch space");
+            gcc.arg(&library.shared).arg("-Wl,-rpath").arg(format!("-Wl,{}", show(scratch.path())));
+        }
+        Link::Sanitized => {
+            gcc.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
+            gcc.arg(&library.archive).args(NATIVE_LIBRARIES);
+        }
+    }
+    assert_eq!(Program::run(gcc, PATIENCE).success(), "", "{source}");
+    program
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn echo() -> Simulator {
+    let options = SimulatorOptions { serial: Serial::Echo, ..SimulatorOptions::default() };
+    Simulator::start(options).expect("a simulator")
+}
+
+/// Runs a program as a filter: its status and messages, and its standard output.
+#[track_caller]
+fn filter(
+    scratch: &Scratch,
+    program: &Path,
+    arguments: &[&str],
+    input: &[u8],
+) -> (Finished, Vec<u8>) {
+    let (from, to) = (scratch.write("input", input), scratch.join("output"));
+    let mut shell = require("sh");
+    shell.args(["-c", "from=$1 to=$2 && shift 2 && exec \"$0\" \"$@\" <\"$from\" >\"$to\""]);
+    shell.arg(program).args([&from, &to]).args(arguments);
+    let finished = Program::run(shell, PATIENCE);
+    (finished, std::fs::read(to).expect("there is output, if empty"))
+}
+
+fn at(bmc: SocketAddr) -> [String; 4] {
+    ["-H".to_owned(), bmc.ip().to_string(), "-p".to_owned(), bmc.port().to_string()]
+}
+
+/// Every byte value in every neighbourhood, and more than any buffer on the way holds.
+fn all_bytes() -> Vec<u8> {
+    let mut random = SplitMix64::new(7);
+    let mut bytes: Vec<u8> = (0..=255).collect();
+    bytes.extend((0..100_000).map(|_| random.next_u64() as u8));
+    bytes
+}
+
+#[track_caller]
+fn console_is_a_filter(link: Link) {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "examples/c/console.c", link);
+    let simulator = echo();
+    let place = at(simulator.address(0));
+    let arguments = place.each_ref().map(String::as_str);
+    let input = all_bytes();
+    let (finished, output) = filter(&scratch, &program, &arguments, &input);
+    let messages = finished.success();
+    assert!(output == input, "{} bytes of {}: {messages}", output.len(), input.len());
+    let wanted = ["connecting to 127.0.0.1", "connected (cipher suite 17)", "closed"];
+    for text in wanted {
+        assert!(messages.contains(text), "{messages}");
+    }
+}
+
+#[test]
+fn the_console_example_is_a_filter_with_the_shared_library() {
+    console_is_a_filter(Link::Shared);
+}
+
+#[test]
+fn the_console_example_is_a_filter_under_sanitizers() {
+    console_is_a_filter(Link::Sanitized);
+}
+
+#[test]
+fn the_console_example_brings_its_own_bmc_and_says_what_is_wrong() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "examples/c/console.c", Link::Sanitized);
+    let (finished, output) = filter(&scratch, &program, &[], b"help\r");
+    finished.success();
+    let output = String::from_utf8_lossy(&output).into_owned();
+    assert!(output.contains("Simulated host"), "{output}");
+
+    let simulator = echo();
+    let place = at(simulator.address(0));
+    let [host, address, port, number] = place.each_ref().map(String::as_str);
+    let wrong = [host, address, port, number, "-U", "admin", "-P", "wrong"];
+    let (finished, output) = filter(&scratch, &program, &wrong, b"");
+    assert!(!finished.status.success() && output.is_empty());
+    assert!(finished.output.contains("wrong password"), "{}", finished.output);
+    assert!(finished.output.contains("check"), "no advice: {}", finished.output);
+}
+
+#[test]
+fn the_console_example_serves_a_terminal() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "examples/c/console.c", Link::Sanitized);
+    let mut console = Program::spawn_on_terminal(std::process::Command::new(program));
+    console.wait_for("Ctrl-] ends", PATIENCE);
+    console.write(b"\r");
+    console.wait_for("sim:~# ", PATIENCE);
+    console.write(b"\x1d");
+    console.finish(PATIENCE).success();
+}
+
+#[test]
+fn misuse_is_refused_under_sanitizers() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/misuse.c", Link::Sanitized);
+    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
+#[test]
+fn misuse_is_refused_by_the_shared_library() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/misuse.c", Link::Shared);
+    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
+/// The leak check is on: without it, "no leaks" proves nothing.
+#[test]
+fn a_leak_is_found_by_the_sanitizer() {
+    let scratch = Scratch::new();
+    let source = scratch.write(
+        "leak.c",
+        "#include <stdlib.h>\nvoid *volatile kept;\n\
+         int main(void) { kept = malloc(9); kept = NULL; return 0; }\n",
+    );
+    let program = scratch.join("leak");
+    let mut gcc = require("gcc");
+    gcc.args(["-g", "-fsanitize=address"]).arg(source).arg("-o").arg(&program);
+    Program::run(gcc, PATIENCE).success();
+    let finished = Program::run(std::process::Command::new(program), PATIENCE);
+    assert!(finished.output.contains("detected memory leaks"), "{}", finished.output);
+}
+
+#[test]
+fn the_makefile_builds_with_either_library() {
+    let library = c_library();
+    let target = library.archive.parent().expect("a folder");
+    for kind in [None, Some("SHARED=1")] {
+        let scratch = Scratch::new();
+        let mut make = require("make");
+        make.arg("-C").arg(package().join("examples/c"));
+        make.arg(format!("LIBRARY={}", show(target)));
+        make.arg(format!("OUT={}", show(scratch.path()))).args(kind);
+        Program::run(make, PATIENCE).success();
+        let (finished, output) = filter(&scratch, &scratch.join("console"), &[], b"help\r");
+        finished.success();
+        assert!(!output.is_empty());
+    }
+}
