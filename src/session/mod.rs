@@ -314,7 +314,7 @@ impl Session {
                 self.close_session_when_free(now);
             }
             &mut Phase::Closing { until, failure, .. } if now >= until => self.end(failure),
-            Phase::Privilege(_) | Phase::Active => self.check_alive(now),
+            Phase::Active => self.check_alive(now),
             _ => {}
         }
         while let Some((origin, failure)) = self.requests.poll_expired(now) {
@@ -942,6 +942,8 @@ impl Session {
             Phase::Login15(login) => return waiting(login.deadline()),
             Phase::Closed => return None,
             Phase::Closing { until, .. } => Some(*until),
+            // The request that raises the level has a time of its own.
+            Phase::Privilege(_) => None,
             _ if self.no_commands() => None,
             _ => self.lost_at().into_iter().chain([self.next_keepalive]).min(),
         };

@@ -232,8 +232,7 @@ fn one_mebibyte(profile: Profile, seed: u64) {
             pair.run_for(millis(50));
         }
     }
-    let received = without_repeats(&pair, &printed);
-    assert_same(seed, &format!("{profile:?} printed"), &received, &printed);
+    assert_same(seed, &format!("{profile:?} printed"), &without_repeats(&pair, &printed), &printed);
     assert_untroubled(&pair, profile);
 }
 

@@ -1,12 +1,13 @@
 //! What the library promises, in virtual time: a module per promise.
 
-#[path = "../codec/mod.rs"]
-mod codec;
 mod pair;
+#[path = "../codec/random.rs"]
+mod random;
 mod scripted;
 mod seeds;
 
 mod break_is_ordered;
+mod clock_steps_do_nothing;
 mod closing_a_console_only_deactivates_sol;
 mod connect_blocks_until_known;
 mod console_bytes_are_exact;

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bmclink::crypto::keys::UserKey;
 use bmclink::crypto::suite::{Outgoing, SessionCipher};
 use bmclink::session::{Cause, CipherSuiteId, DropReason, Event, Failure, Output, Stage};
 use bmclink::sim::Profile;
@@ -13,10 +12,11 @@ use bmclink::wire::open_session::{OpenSessionResponse, Refusal, StatusCode};
 use bmclink::wire::payload::PayloadType;
 use bmclink::wire::{SessionId, SessionSequence, ipmi15, rmcpplus};
 
-use crate::codec::random::{SplitMix64, mutant, seed};
-use crate::codec::vectors::Login;
 use crate::pair::{PROFILES, Pair, Setup, Way, millis, secs};
-use crate::scripted::{Kind, changed, instead_of, kind, losing, setup_packet, setup_payload};
+use crate::random::{SplitMix64, mutant, seed};
+use crate::scripted::{
+    Kind, Login, changed, instead_of, kind, losing, setup_packet, setup_payload,
+};
 
 const MUTANTS: usize = 100_000;
 
@@ -37,9 +37,7 @@ fn listen(pair: &mut Pair) -> Shared {
     pair.tap = Some(Box::new(move |way, datagram| {
         let mut notes = notes.borrow_mut();
         notes.both.push(datagram.clone());
-        if let Kind::Setup(payload_type) = kind(&datagram) {
-            notes.login.observe(payload_type, setup_payload(&datagram));
-        }
+        notes.login.observe(&datagram);
         if way == Way::ToConsole {
             if let Ok(framed) = rmcpplus::decode(&datagram) {
                 notes.sequence = framed.header.session_sequence_number.0.max(notes.sequence);
@@ -197,11 +195,10 @@ fn packets_of_other_sessions_are_foreign() {
     exchange(&mut pair, 1);
 }
 
-/// The BMC of a session, as one who knows the keys.
+/// What the BMC of a session seals with, and for whom.
 fn cipher_of(seen: &Shared) -> (SessionCipher, SessionId) {
-    let seen = seen.borrow();
-    let key = UserKey::new(b"password").expect("20 bytes at most");
-    (seen.login.cipher(&key, None), seen.login.remote_console_session_id)
+    let login = &seen.borrow().login;
+    (login.cipher(b"password"), login.remote_console_session_id)
 }
 
 fn sealed(

@@ -1,8 +1,12 @@
 //! A man in the middle of a login: takes setup packets apart and puts others in their place.
 
+use bmclink::crypto::keys::{Exchange, UserKey};
+use bmclink::crypto::suite::SessionCipher;
+use bmclink::wire::cipher_suite::CipherSuiteId;
 use bmclink::wire::message::checksum;
-use bmclink::wire::open_session::{Refusal, StatusCode};
+use bmclink::wire::open_session::{AlgorithmNumbers, OpenSessionResponse, Refusal, StatusCode};
 use bmclink::wire::payload::PayloadType;
+use bmclink::wire::rakp::{Rakp1, Rakp2};
 use bmclink::wire::{SessionId, ipmi15, rmcpplus};
 
 use crate::pair::{Tap, Way};
@@ -103,4 +107,61 @@ pub fn without_v20() -> Tap {
         }
         vec![datagram]
     })
+}
+
+/// What a listener learns of a login. With the password, that is everything.
+#[derive(Default)]
+pub struct Login {
+    suite: Option<CipherSuiteId>,
+    pub remote_console_session_id: SessionId,
+    managed_system_session_id: SessionId,
+    rakp1: ([u8; 16], u8, Vec<u8>),
+    rakp2: ([u8; 16], [u8; 16]),
+}
+
+impl Login {
+    /// Takes what a datagram says about the login.
+    pub fn observe(&mut self, datagram: &[u8]) {
+        let Kind::Setup(payload_type) = kind(datagram) else { return };
+        let payload = setup_payload(datagram);
+        match payload_type {
+            PayloadType::OpenSessionResponse => {
+                let Ok(Ok(response)) = OpenSessionResponse::decode(payload) else { return };
+                self.remote_console_session_id = response.remote_console_session_id;
+                self.managed_system_session_id = response.managed_system_session_id;
+                let suites = CipherSuiteId::IMPLEMENTED.into_iter();
+                let of = |id: CipherSuiteId| id.algorithms().map(AlgorithmNumbers::from);
+                self.suite = suites.clone().find(|id| of(*id) == Some(response.algorithms));
+            }
+            PayloadType::Rakp1 => {
+                let Ok(rakp1) = Rakp1::decode(payload) else { return };
+                let random = rakp1.remote_console_random_number;
+                self.rakp1 = (random, rakp1.role, rakp1.user_name.to_vec());
+            }
+            PayloadType::Rakp2 => {
+                let Ok(Ok(rakp2)) = Rakp2::decode(payload) else { return };
+                self.rakp2 = (rakp2.managed_system_random_number, rakp2.managed_system_guid);
+            }
+            _ => {}
+        }
+    }
+
+    /// The cipher of the session that followed, without K_g.
+    pub fn cipher(&self, password: &[u8]) -> SessionCipher {
+        let algorithms = self.suite.and_then(CipherSuiteId::algorithms).expect("a login");
+        let key = UserKey::new(password).expect("20 bytes at most");
+        let (random, role, user_name) = self.rakp1.clone();
+        let exchange = Exchange {
+            authentication: algorithms.authentication,
+            remote_console_session_id: self.remote_console_session_id,
+            managed_system_session_id: self.managed_system_session_id,
+            remote_console_random_number: random,
+            managed_system_random_number: self.rakp2.0,
+            managed_system_guid: self.rakp2.1,
+            role,
+            user_name,
+        };
+        let sik = exchange.sik(&key, None);
+        SessionCipher::new(algorithms, &sik.k1(), &sik.k2(), &key)
+    }
 }
