@@ -1,13 +1,11 @@
 //! P15: over any mix of loss, duplication, reordering and delay, bytes arrive once and in order.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use bmclink::session::{Cause, SolConfig, SolEvent};
 use bmclink::sim::{Profile, SolSizes};
 
-use crate::pair::{PROFILES, Pair, Setup, assert_same, is_sol, millis, pattern, request, secs};
+use crate::pair::{PROFILES, Pair, Setup, assert_same, millis, pattern, secs};
 use crate::seeds::for_seeds;
 
 /// Equal bytes that show where a stream goes on after a part that is missing.
