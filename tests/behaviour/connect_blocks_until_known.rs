@@ -265,7 +265,7 @@ fn rakp_3_is_never_repeated() {
             let mut setup = Setup::new(profile, seed).suites(&[suite_of(profile)]);
             setup.faults = noisy(seed, 0.3, 0.0);
             let mut pair = setup.start();
-            let sent: Rc<RefCell<HashMap<(u8, Vec<u8>), u32>>> = Rc::default();
+            let sent = Rc::new(RefCell::new(HashMap::<(u8, Vec<u8>), u32>::new()));
             let counts = sent.clone();
             pair.tap = Some(Box::new(move |way, datagram| {
                 if way == Way::ToBmc
