@@ -1,4 +1,6 @@
-//! Link arguments of the shared object. Writes nothing outside `OUT_DIR`.
+//! Link arguments of the shared object, and what pkg-config is told. Writes to `OUT_DIR` only.
+
+use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -9,4 +11,26 @@ fn main() {
         // A library that owns threads has to survive dlclose().
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
+    let folder = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    let file = Path::new(&folder).join("bmclink.pc");
+    std::fs::write(file, pkg_config()).expect("OUT_DIR can be written to");
+}
+
+/// `bmclink.pc`, for whoever installs the library to adapt: the first line is theirs.
+fn pkg_config() -> String {
+    let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    [
+        "prefix=/usr/local",
+        "libdir=${prefix}/lib",
+        "includedir=${prefix}/include",
+        "",
+        "Name: bmclink",
+        "Description: IPMI 2.0 sessions and Serial-over-LAN consoles",
+        &format!("Version: {version}"),
+        "Cflags: -I${includedir}",
+        "Libs: -L${libdir} -lbmclink",
+        "Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc",
+        "",
+    ]
+    .join("\n")
 }

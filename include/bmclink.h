@@ -383,7 +383,7 @@ typedef enum bmclink_auth {
 
 /**
  * Waiting times of a session, in milliseconds. From 10 ms to 1 h, and from 0 for pauses and
- * jitter, from 1 s for keepalive and the two lost times.
+ * jitter, from 100 ms for keepalive and the two lost times.
  */
 typedef enum bmclink_timing {
     /**

@@ -93,7 +93,7 @@ pub struct BmcConfig {
     pub quirks: Quirks,
     /// Commands in flight at once, 1 to 8. Default 1: more than many BMCs can take.
     pub request_window: usize,
-    /// Every waiting time of the session: waits of 10 ms (`keepalive` and `lost_*`: 1 s) to 1 h,
+    /// Every waiting time of the session: waits of 10 ms (`keepalive` and `lost_*`: 100 ms) to 1 h,
     /// 1 to 100 attempts.
     pub timing: Timing,
 }
@@ -199,11 +199,11 @@ fn check_timing(timing: &Timing) -> Result<()> {
         ("attempt_pause", timing.attempt_pause, 0),
         ("request_first", timing.request_first, 10),
         ("request_max", timing.request_max, 10),
-        ("keepalive", timing.keepalive, 1000),
+        ("keepalive", timing.keepalive, 100),
         ("keepalive_jitter", timing.keepalive_jitter, 0),
         ("keepalive_retry", timing.keepalive_retry, 10),
-        ("lost_after", timing.lost_after, 1000),
-        ("lost_after_hint", timing.lost_after_hint, 1000),
+        ("lost_after", timing.lost_after, 100),
+        ("lost_after_hint", timing.lost_after_hint, 100),
         ("close", timing.close, 10),
     ];
     for (name, value, min) in waits {

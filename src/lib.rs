@@ -130,3 +130,8 @@ pub use wire::PrivilegeLevel;
 pub use wire::ipmi15::AuthType;
 pub use wire::message::CompletionCode;
 pub use wire::open_session::StatusCode;
+
+/// The example of the README, as a test.
+#[cfg(all(doctest, feature = "sim"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

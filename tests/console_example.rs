@@ -381,6 +381,7 @@ fn the_escape_character_can_be_another_or_none() {
     assert_eq!(terminal.end().0, Some(0));
 
     let mut terminal = OnTerminal::at_prompt(&["-e", "none"]);
+    terminal.wait_for("escapes are off");
     terminal.type_and_see("~.\r", "~.: command not found");
     terminal.program.signal(Signal::SIGTERM);
     assert_eq!(terminal.end().0, Some(143));

@@ -10,7 +10,7 @@ use bmclink::ipmi_rs_core::app::GetDeviceId;
 use bmclink::sim::{BmcOptions, Profile, Serial, Simulator, SimulatorOptions};
 use bmclink::{
     BmcConfig, Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig, ErrorKind,
-    Reader,
+    Reader, TakeOver,
 };
 
 const SHORT: Duration = Duration::from_secs(20);
@@ -153,10 +153,10 @@ fn a_lost_console_says_so_and_connects_again() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
     let engine = engine();
     let mut config = config(&simulator, "password");
-    config.timing.keepalive = Duration::from_millis(300);
+    config.timing.keepalive = Duration::from_secs(1);
     config.timing.keepalive_jitter = Duration::from_millis(50);
     config.timing.keepalive_retry = Duration::from_millis(200);
-    config.timing.lost_after = Duration::from_millis(1500);
+    config.timing.lost_after = Duration::from_millis(2500);
     let bmc = engine.bmc(config).expect("a BMC");
     let console = bmc.console(ConsoleConfig::default()).expect("a console");
     console.connect(SHORT).expect("connected");
@@ -173,6 +173,33 @@ fn a_lost_console_says_so_and_connects_again() {
     console.write_all(b"after", SHORT).expect("room");
     assert_eq!(read_exactly(&mut reader, 5), b"after");
     assert_eq!((console.stats().epoch, bmc.status().logins), (2, 2));
+}
+
+#[test]
+fn a_console_that_is_not_connected_is_in_nobodys_way() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine();
+    let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
+    let console = |take_over| bmc.console(ConsoleConfig::default().take_over(take_over));
+    let first = console(TakeOver::Always).expect("a console");
+    let second = console(TakeOver::Always).expect("a console");
+    first.connect(SHORT).expect("connected");
+    let busy = second.connect(SHORT).expect_err("the first is connected");
+    assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
+    simulator.with(0, |bmc, now| bmc.steal_sol(now));
+    assert_eq!(first.wait_state(ConsoleState::Connected, SHORT), ConsoleState::Unconnected);
+    // One that could not be connected is not in the way either.
+    let polite = console(TakeOver::Never).expect("a console");
+    let in_use = polite.connect(SHORT).expect_err("somebody else has it");
+    assert_eq!(in_use.kind(), ErrorKind::SolInUse, "{in_use}");
+    second.connect(SHORT).expect("connected");
+    let busy = first.connect(SHORT).expect_err("the second is connected");
+    assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
+    second.write_all(b"second", SHORT).expect("room");
+    assert_eq!(read_exactly(&mut second.reader(), 6), b"second");
+    first.close(SHORT).expect("closed");
+    assert_eq!(second.state(), ConsoleState::Connected);
+    assert_eq!(bmc.status().logins, 1);
 }
 
 #[test]
@@ -259,6 +286,11 @@ fn nobody_there_is_told_from_a_closed_port_and_an_unknown_name() {
     let refused = at("127.0.0.1", closed.port());
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
     assert!(refused.to_string().contains("port unreachable"), "{refused}");
+    let credentials = Credentials::new("admin", "password").expect("legal");
+    let bmc = engine.bmc(BmcConfig::new("127.0.0.1", credentials).port(closed.port()));
+    let command = bmc.expect("a BMC").raw(6, 0, 1, &[], Duration::from_millis(300));
+    let refused = command.expect_err("nobody there");
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
     assert_eq!(at("no-such-host.invalid", 623).kind(), ErrorKind::NameNotFound);
 }
 
@@ -272,7 +304,7 @@ fn a_timeout_ends_the_call_and_the_login_behind_it() {
     let error = bmc.connect(Duration::from_millis(100)).expect_err("nobody answers");
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     let late = bmc.raw(6, 0, 1, &[], Duration::from_millis(100)).expect_err("nobody answers");
-    assert_eq!(late.kind(), ErrorKind::TimedOut);
+    assert_eq!(late.kind(), ErrorKind::Unreachable, "{late}");
     let console = bmc.console(ConsoleConfig::default()).expect("a console");
     let refused = console.write(b"x", Duration::ZERO).map_err(|error| error.kind());
     assert_eq!(refused, Err(ErrorKind::NotConnected));

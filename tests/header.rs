@@ -65,6 +65,21 @@ fn the_shared_library_has_its_soname_and_stays_loaded() {
 }
 
 #[test]
+fn pkg_config_is_told_what_the_static_library_needs() {
+    let file = PathBuf::from(env!("OUT_DIR")).join("bmclink.pc");
+    let text = std::fs::read_to_string(file).expect("the build script wrote it");
+    let version = format!("Version: {}", env!("CARGO_PKG_VERSION"));
+    let needs = format!("Libs.private: {}", NATIVE_LIBRARIES.join(" "));
+    for line in [version.as_str(), "Libs: -L${libdir} -lbmclink", needs.as_str()] {
+        assert!(text.lines().any(|found| found == line), "no {line:?} in {text}");
+    }
+    for file in ["include/bmclink.h", "examples/c/Makefile"] {
+        let text = std::fs::read_to_string(package().join(file)).expect("readable");
+        assert!(text.contains(&NATIVE_LIBRARIES.join(" ")), "{file}");
+    }
+}
+
+#[test]
 fn compilers_take_the_header_without_a_word() {
     let scratch = Scratch::new();
     // Every function is named, so that its declaration is looked at.

@@ -2,7 +2,7 @@
  * A serial console: standard output is what the system behind a BMC prints, standard input is
  * what it gets to read.
  *
- *     console [-H host [-p port] [-U user] [-P password | -E (from IPMI_PASSWORD)]]
+ *     console [-H host [-p port] [-U user] [-P password | -E (from BMCLINK_PASSWORD)]]
  *
  * Without a host, attaches to a simulated BMC. On a terminal Ctrl-] ends; else it ends when the
  * input has ended, the BMC has taken all of it, and the system was silent for 500 ms.
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
         case 'p': port = (uint16_t)atoi(optarg); break;
         case 'U': user = optarg; break;
         case 'P': secret = optarg; break;
-        case 'E': secret = getenv("IPMI_PASSWORD") ? getenv("IPMI_PASSWORD") : ""; break;
+        case 'E': secret = getenv("BMCLINK_PASSWORD") ? getenv("BMCLINK_PASSWORD") : ""; break;
         default: return EXIT_FAILURE;
         }
     }

@@ -60,10 +60,12 @@ impl Escape {
         None
     }
 
-    /// The escapes in one line, empty when they are off.
+    /// The escapes in one line.
     pub fn summary(&self) -> String {
-        let Some(c) = self.character.map(char::from) else { return String::new() };
-        format!("{c}. quits, {c}B sends a break, {c}? helps, {c}{c} sends {c}")
+        match self.character.map(char::from) {
+            Some(c) => format!("{c}. quits, {c}B sends a break, {c}? helps, {c}{c} sends {c}"),
+            None => "escapes are off: every key goes to the host, only a signal ends this".into(),
+        }
     }
 }
 

@@ -508,7 +508,7 @@ impl Shard {
             }
             Event::Reply { token, result } => {
                 if let Some(done) = slot.pending.remove(&token) {
-                    done.complete(result.map_err(Error::from));
+                    done.complete(result.map_err(|failure| slot.error_of(failure)));
                 }
             }
             Event::Sol(event) => slot.on_sol_event(event),

@@ -169,8 +169,13 @@ impl Slot {
 
 impl Slot {
     /// The link of a console: the attached one, or the one that follows it when that is being
-    /// closed. `None` when another console is in the way.
+    /// closed. `None` when another console is in the way: connected, or about to be.
     pub fn link_of(&mut self, console: &Arc<ConsoleShared>) -> Option<&mut ConsoleLink> {
+        let sol_is_open = self.live.as_ref().is_some_and(|live| live.session.sol_is_open());
+        let unused = self.console.as_ref().is_some_and(|link| !link.wanted && !sol_is_open);
+        if unused {
+            self.remove_console();
+        }
         let closing = self.console.as_ref().is_some_and(|link| link.shared.is_closed());
         let place = if closing { &mut self.next_console } else { &mut self.console };
         let link = place.get_or_insert_with(|| ConsoleLink::new(console.clone()));

@@ -96,7 +96,7 @@ pub enum bmclink_auth {
 }
 
 /// Waiting times of a session, in milliseconds. From 10 ms to 1 h, and from 0 for pauses and
-/// jitter, from 1 s for keepalive and the two lost times.
+/// jitter, from 100 ms for keepalive and the two lost times.
 #[repr(C)]
 #[allow(dead_code)] // Named for C; functions take int32_t.
 pub enum bmclink_timing {

@@ -181,6 +181,9 @@ fn await_leaving() {
     if DELIVERS.get() {
         return;
     }
+    // Whoever comes while another thread waits here waits for the same deliveries.
+    static WAITING: Mutex<()> = Mutex::new(());
+    let _waiting = WAITING.lock();
     let leaving = std::mem::take(&mut *LEAVING.lock());
     for thread in leaving {
         // A callback cannot unwind, so there is no panic to hear of.

@@ -101,6 +101,8 @@ pub(super) struct Establish {
     rekeyed: u32,
     /// What to report if nothing better comes: a refusal nobody could tell from a forgery.
     remembered: Option<Failure>,
+    /// What the first try ended with, if a second one is made only to be sure of it.
+    verdict: Option<Failure>,
     /// Why the last suite was refused.
     suite_failure: Option<Failure>,
 }
@@ -194,6 +196,7 @@ impl Establish {
             privilege_level,
             rekeyed: 0,
             remembered: None,
+            verdict: None,
             suite_failure: None,
         };
         if login.config.quirks.has(Quirk::I82571Spt) {
@@ -293,7 +296,8 @@ impl Establish {
     }
 
     fn fail(&self, cause: Cause) -> Progress {
-        Progress::Failed(Failure::new(cause, self.stage()))
+        let verdict = self.verdict.filter(|_| cause == Cause::TimedOut);
+        Progress::Failed(verdict.unwrap_or(Failure::new(cause, self.stage())))
     }
 
     // Get Channel Authentication Capabilities
@@ -849,6 +853,7 @@ impl Establish {
                 if !self.by_level && self.learned.open_session_by_level.is_none() =>
             {
                 self.by_level = true;
+                self.verdict = Some(failure);
                 self.open_session(now, generator, out);
                 Progress::Waiting
             }

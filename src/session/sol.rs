@@ -32,6 +32,8 @@ const TRY_PAUSE: Duration = Duration::from_millis(300);
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 /// Get Session Info (§22.20), asked whether the owner of SOL still exists.
 const GET_SESSION_INFO: u8 = 0x3d;
+/// Activations in a row, of a BMC that says SOL is ours, without a single SOL packet from it.
+const MUTE_MAX: u32 = 3;
 /// How long a SOL packet may take to show that SOL is ours after all.
 const CONFIRM_TIME: Duration = Duration::from_secs(3);
 /// A question whose answer is only nice to have.
@@ -211,6 +213,10 @@ pub(super) struct Sol {
     pub receiver: Receiver,
     events: VecDeque<SolEvent>,
     was_active: bool,
+    /// Activations since the BMC was last heard.
+    mute: u32,
+    /// What is said when SOL was deactivated.
+    ending: Failure,
     asking_owner: bool,
     confirm_until: Option<Instant>,
 }
@@ -251,6 +257,8 @@ impl Sol {
             receiver: Receiver::new(),
             events: VecDeque::new(),
             was_active: false,
+            mute: 0,
+            ending: Failure::new(Cause::Closed, Stage::Sol),
             asking_owner: false,
             confirm_until: None,
             config,
@@ -314,14 +322,17 @@ impl Sol {
         match self.state {
             State::Closing | State::Ended => {}
             State::Stopped => self.end(Failure::new(Cause::Closed, Stage::Sol)),
-            _ => {
-                self.state = State::Closing;
-                self.wanted.clear();
-                let data = deactivate_payload_request(self.config.instance).to_vec();
-                let limit = Some(session.close_time);
-                self.want(Step::Close, cmd::DEACTIVATE_PAYLOAD, data, limit);
-            }
+            _ => self.close_because(Failure::new(Cause::Closed, Stage::Sol), session),
         }
+    }
+
+    fn close_because(&mut self, failure: Failure, session: &SolSession<'_>) {
+        self.ending = failure;
+        self.state = State::Closing;
+        self.wanted.clear();
+        let data = deactivate_payload_request(self.config.instance).to_vec();
+        let limit = Some(session.close_time);
+        self.want(Step::Close, cmd::DEACTIVATE_PAYLOAD, data, limit);
     }
 
     /// Ends SOL at once: its session is gone, or SOL is.
@@ -364,7 +375,7 @@ impl Sol {
         session: &mut SolSession<'_>,
     ) {
         match step {
-            Step::Close => self.end(Failure::new(Cause::Closed, Stage::Sol)),
+            Step::Close => self.end(self.ending),
             _ if matches!(self.state, State::Closing | State::Ended) => {}
             Step::Activate => self.on_activate(now, reply, session),
             Step::OwnerInTheWay => self.on_owner_in_the_way(now, reply, session),
@@ -532,6 +543,7 @@ impl Sol {
         }
         let Ok(packet) = Packet::decode(payload) else { return self.receiver.on_headless() };
         self.confirm_until = None;
+        self.mute = 0;
         self.sender.on_packet(now, &packet, &mut self.events);
         self.mark_events();
         self.receiver.on_packet(now, &packet);
@@ -593,8 +605,14 @@ impl Sol {
             // A notice of an activation before this one.
             (Why::Notice, Some(_)) if ours => {}
             (Why::Stuck, _) if ours || owner.is_none() => {
-                if self.sender.on_owner_check(now, answered) {
+                let hopeless = self.sender.on_owner_check(now, answered);
+                // Where nobody says who owns SOL it is most likely taken.
+                if hopeless && self.mute >= MUTE_MAX {
+                    self.close_because(ended(Cause::Lost), session);
+                } else if hopeless && (ours || self.config.take_over == TakeOver::Always) {
                     self.reactivate();
+                } else if hopeless {
+                    self.end(ended(Cause::SolStolen));
                 }
             }
             (_, Some(SessionId(0))) => self.end(ended(Cause::SolDeactivated)),
@@ -605,6 +623,7 @@ impl Sol {
     /// Deactivates and activates again, in the same session.
     fn reactivate(&mut self) {
         self.report_lost_input(false);
+        self.mute += 1;
         self.state = State::Activating;
         let data = deactivate_payload_request(self.config.instance).to_vec();
         self.want(Step::Free, cmd::DEACTIVATE_PAYLOAD, data, Some(SHORT_QUESTION));

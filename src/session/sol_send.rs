@@ -28,8 +28,9 @@ const TEST_MAX: u32 = 3;
 const SILENT_SIGNS: u32 = 12;
 /// Transmissions of packet N before probes, to a BMC that is silent.
 const SILENT_TRANSMISSIONS: u32 = 3;
-/// Probes behind a packet at most.
-const PROBES_MAX: u8 = 12;
+/// Probes behind a packet at most, before and after the BMC is known to be there.
+const PROBES_MAX: u8 = 6;
+const PROBES_MAX_ALIVE: u8 = 12;
 /// Transmissions of an empty packet before probes follow it.
 const EMPTY_TRANSMISSIONS: u32 = 2;
 /// Transmissions of an empty packet to a BMC that may not acknowledge such.
@@ -612,7 +613,8 @@ impl Sender {
             }
             _ => sent >= EMPTY_TRANSMISSIONS,
         };
-        if probing && self.probes < PROBES_MAX {
+        let probes_max = packet.alive_at.map_or(PROBES_MAX, |_| PROBES_MAX_ALIVE);
+        if probing && self.probes < probes_max {
             self.probes += 1;
             self.sequence = self.sequence.next();
         }
@@ -653,7 +655,7 @@ impl Sender {
     fn give_up(&mut self, now: Instant, payload: &mut Vec<u8>) -> bool {
         let Some(packet) = &self.in_flight else { return false };
         match packet.kind {
-            Kind::Sync if packet.alive_at.is_some() => {
+            Kind::Sync if packet.alive_at.is_some() && self.acknowledges_empty != Some(true) => {
                 self.acknowledges_empty = Some(false);
                 self.synced = true;
             }

@@ -375,6 +375,8 @@ impl ManagedSystem {
             _ => limit.min(asked),
         };
         session.privilege = match self.options.profile {
+            // It knows no Set Session Privilege Level.
+            _ if self.options.quirks.i82571spt => session.maximum_privilege,
             Profile::GoIpmi => session.maximum_privilege,
             // With nothing to raise it by, the level is what was asked for.
             _ if self.options.quirks.i82571spt => session.maximum_privilege,

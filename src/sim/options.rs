@@ -199,6 +199,8 @@ misbehaviour! {
     session_id_in_setup,
     /// Activate and Deactivate Payload need Administrator.
     activate_needs_admin,
+    /// SOL neither takes nor sends anything, while the session lives.
+    sol_mute,
     /// A SOL packet sent again carries what the host printed since.
     sol_dup_more_data,
     /// Every response comes twice.

@@ -243,7 +243,7 @@ impl ManagedSystem {
     /// Takes a SOL payload of an authenticated packet.
     pub(super) fn on_sol(&mut self, id: u32, payload: &[u8]) -> Option<()> {
         self.counters.sol_in += 1;
-        if self.sol.owner != Some(id) {
+        if self.sol.owner != Some(id) || self.options.quirks.sol_mute {
             return None;
         }
         let packet = Packet::decode(payload).ok()?;
@@ -539,7 +539,7 @@ impl ManagedSystem {
     /// Sends a SOL payload as it is.
     pub(super) fn send_sol_payload(&mut self, payload: &[u8]) {
         let index = self.sol.owner.and_then(|id| self.session_index(id));
-        let Some(index) = index else { return };
+        let Some(index) = index.filter(|_| !self.options.quirks.sol_mute) else { return };
         self.counters.sol_out += 1;
         let encrypt = self.sol.encrypt;
         self.send_payload(index, None, PayloadType::Sol, payload, encrypt);

@@ -1,13 +1,11 @@
 //! P15: over any mix of loss, duplication, reordering and delay, bytes arrive once and in order.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use bmclink::session::{Cause, SolConfig, SolEvent};
 use bmclink::sim::{Profile, SolSizes};
 
-use crate::pair::{PROFILES, Pair, Setup, assert_same, is_sol, millis, pattern, request, secs};
+use crate::pair::{PROFILES, Pair, Setup, assert_same, millis, pattern, secs};
 use crate::seeds::for_seeds;
 
 /// Equal bytes that show where a stream goes on after a part that is missing.
@@ -375,4 +373,29 @@ fn an_outage_changes_nothing_or_is_reported() {
             }
         });
     }
+}
+
+/// D1. What is held in the session is seen in the tests of its receiver; here nothing must
+/// wait for more than a round trip.
+#[test]
+fn a_hundred_mebibytes_of_output_flow_on_a_good_line() {
+    let len = if cfg!(debug_assertions) { 1 << 20 } else { 100 << 20 };
+    let mut pair = Setup::new(Profile::Spec, 1).start();
+    pair.connect().unwrap();
+    let block = pattern(64 * 1024, 1);
+    let (mut printed, mut checked) = (0, 0);
+    while checked < len {
+        if pair.printing.len() < 4096 && printed < len {
+            pair.printing.extend(&block);
+            printed += block.len();
+        }
+        pair.run_for(millis(200));
+        for byte in pair.received.drain(..) {
+            assert_eq!(byte, block[checked % block.len()], "byte {checked}");
+            checked += 1;
+        }
+    }
+    assert_eq!(pair.session.counters().sol_duplicates, 0);
+    assert_eq!(pair.marks.len(), 1, "only that it was activated");
+    assert!(pair.received.capacity() < 64 * 1024);
 }

@@ -13,7 +13,7 @@ use bmclink::wire::open_session::StatusCode;
 use bmclink::wire::payload::PayloadType;
 
 use crate::pair::{PROFILES, Pair, Setup, bmc_address, secs};
-use crate::scripted::{instead_of, losing, refused, without_v20};
+use crate::scripted::{Kind, instead_of, kind, losing, refused, without_v20};
 
 const APP: u8 = 0x06;
 const ACTIVATE_PAYLOAD: u8 = 0x48;
@@ -471,6 +471,25 @@ fn every_cause_has_a_line_of_its_own() {
     assert_eq!(texts.len(), causes.len());
     for failure in causes.map(|cause| Failure::new(cause, Stage::Active)) {
         assert!(!failure.to_string().starts_with(' ') && !failure.advice().is_empty());
+    }
+}
+
+/// The second try of a login whose hashes do not fit is only made to be sure. pyghmi's BMC never
+/// answers it after a wrong K_g: it takes the first one for logged in.
+#[test]
+fn a_silent_second_try_leaves_the_verdict_of_the_first() {
+    for (cause, stage) in [(Cause::Password, Stage::Rakp2), (Cause::KG, Stage::Rakp4)] {
+        let mut setup = Setup::new(Profile::Spec, 21);
+        let config = &mut setup.config;
+        let secret = if cause == Cause::KG { &mut config.k_g } else { &mut config.password };
+        *secret = Secret::new(b"wrong");
+        let mut pair = setup.start();
+        let mut tries = 0;
+        pair.tap = Some(losing(move |_, datagram| {
+            tries += u32::from(kind(datagram) == Kind::Setup(PayloadType::OpenSessionRequest));
+            tries > 1
+        }));
+        assert_eq!(pair.log_in(), Err(Failure::new(cause, stage)));
     }
 }
 

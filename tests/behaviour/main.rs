@@ -19,3 +19,6 @@ mod peer_input_is_hostile;
 mod quirks_are_lived_with;
 mod replies_match_requests;
 mod sessions_stay_alive;
+mod sol_is_taken_by_policy;
+mod sol_quirks_are_lived_with;
+mod sol_survives_silence;

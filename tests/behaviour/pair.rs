@@ -188,7 +188,7 @@ impl Pair {
     /// False when nothing ever will.
     pub fn step(&mut self, limit: Instant) -> bool {
         self.steps += 1;
-        if self.steps % 5_000 == 0 && std::env::var_os("TRACE").is_some() {
+        if self.steps.is_multiple_of(5_000) && std::env::var_os("TRACE").is_some() {
             eprintln!(
                 "step {} at {:?}: received {} host {} pending {} {:?} {:?} net {:?}",
                 self.steps,

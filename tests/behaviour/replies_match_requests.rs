@@ -90,7 +90,7 @@ fn the_second_answer_to_a_repeated_command_is_not_taken_for_the_next() {
 fn storm(profile: Profile, seed: u64, window: usize) {
     let mut setup = Setup::new(profile, seed);
     setup.config.request_window = window;
-    setup.bmc.quirks.duplicate_replies = seed % 3 == 0;
+    setup.bmc.quirks.duplicate_replies = seed.is_multiple_of(3);
     let mut pair = setup.start();
     pair.log_in().unwrap();
     let mut faults = Setup::new(profile, seed).bad_line(0.1).faults;
@@ -105,7 +105,7 @@ fn storm(profile: Profile, seed: u64, window: usize) {
     let dice = pattern(400, seed);
     let asked: Vec<u8> = dice[..200].iter().map(|byte| byte % BOOT_PARAMETERS).collect();
     for (token, parameter) in asked.iter().enumerate() {
-        let slow = dice[200 + token] % 16 == 0;
+        let slow = dice[200 + token].is_multiple_of(16);
         let delay = if slow { u64::from(dice[200 + token]) * 15 } else { 0 };
         pair.bmc.command_delay(CHASSIS, BOOT_OPTIONS, millis(delay));
         ask(&mut pair, token as u64, *parameter);

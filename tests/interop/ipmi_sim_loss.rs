@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bmclink::session::Cause;
-use bmclink::{BmcConfig, ConsoleState, ErrorKind};
+use bmclink::{BmcConfig, ConsoleConfig, ConsoleState, ErrorKind, TakeOver};
 use nix::sys::signal::Signal;
 
 use super::client::{Client, LONG, assert_same, config_of, explain, read, secs};
@@ -104,7 +104,13 @@ fn a_hung_bmc_is_lost_after_the_silent_time_and_a_short_hang_is_not() {
     assert!((secs(2)..secs(4) + SLACK).contains(&took), "lost after {took:?}");
     program.signal(Signal::SIGCONT);
     client.device_id();
-    console.connect(LONG).unwrap_or_else(|error| panic!("{}", explain(&error)));
+    assert_eq!(client.status().logins, 2);
+    // The BMC keeps the old session for 30 s, and with it SOL.
+    let error = console.connect(LONG).expect_err("the old session owns SOL");
+    assert_eq!(error.kind(), ErrorKind::SolInUse, "{}", explain(&error));
+    let console = client.console_with(ConsoleConfig::default().take_over(TakeOver::Once));
+    console.write_all(b"again", LONG).expect("room");
+    assert!(sim.serial().wait_for(|bytes| bytes.ends_with(b"again"), LONG));
 }
 
 /// The new ipmi_sim knows nothing of the session and says nothing to it.
