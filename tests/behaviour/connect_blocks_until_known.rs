@@ -24,9 +24,6 @@ fn suite_of(profile: Profile) -> u8 {
     }
 }
 
-/// How often each setup message was sent, by payload type and contents.
-type Sent = Rc<RefCell<HashMap<(u8, Vec<u8>), u32>>>;
-
 #[test]
 fn a_black_hole_is_one_timeout_in_bounded_time_and_packets() {
     let mut pair = Setup::new(Profile::Spec, 1).start();
@@ -268,7 +265,7 @@ fn rakp_3_is_never_repeated() {
             let mut setup = Setup::new(profile, seed).suites(&[suite_of(profile)]);
             setup.faults = noisy(seed, 0.3, 0.0);
             let mut pair = setup.start();
-            let sent: Sent = Rc::default();
+            let sent = Rc::new(RefCell::new(HashMap::<(u8, Vec<u8>), u32>::new()));
             let counts = sent.clone();
             pair.tap = Some(Box::new(move |way, datagram| {
                 if way == Way::ToBmc
