@@ -9,11 +9,14 @@
 //! [`close`](Session::close) ..) ask for something. After each of both, call
 //! [`poll_output`](Session::poll_output) until it gives `Timeout`: one input, drain, next input.
 
+mod alive;
 mod channel;
 mod config;
 mod establish;
 mod establish15;
 mod failure;
+mod login;
+mod output;
 mod quirk;
 mod request;
 mod sol;
@@ -29,6 +32,7 @@ pub use self::config::{
     ConfigError, Duplicates, Learned, SessionConfig, Timing, UserLookup, Version,
 };
 pub use self::failure::{Cause, Failure, Stage};
+pub use self::output::{Counters, DropReason, Event, Output};
 pub use self::quirk::{Quirk, Quirks, UnknownQuirk};
 pub use self::request::{Repeat, Reply, Request};
 pub use self::sol::{SolConfig, SolEvent, TakeOver};
@@ -36,6 +40,7 @@ pub use self::sol::{SolConfig, SolEvent, TakeOver};
 use self::channel::Channel;
 use self::establish::{Establish, Established, Progress};
 use self::establish15::{Establish15, Progress15};
+use self::output::Outbox;
 use self::request::{Origin, Requests, get_device_id, internal};
 use self::sol::{Sol, SolSession, Step};
 use self::sol_receive::Received;
@@ -48,122 +53,6 @@ use crate::wire::session_command::{PAYLOAD_SOL, SolActivating, cmd};
 use crate::wire::{DATAGRAM_MAX, PrivilegeLevel, SessionId, ipmi15};
 
 pub use crate::wire::cipher_suite::CipherSuiteId;
-
-/// Why a datagram was thrown away. None of these changes anything but its counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub enum DropReason {
-    /// It could not be read.
-    Malformed,
-    /// Not IPMI: a pong, an RMCP acknowledge.
-    NotIpmi,
-    /// Of another session, before or beside this one.
-    ForeignSession,
-    /// A v1.5 packet in a v2.0 session, or the other way round.
-    WrongFormat,
-    /// Without AuthCode in a session that demands one.
-    NotAuthenticated,
-    /// With a wrong AuthCode.
-    WrongAuthCode,
-    /// Its session sequence number was seen before or is too old.
-    StaleSequence,
-    /// In clear where the session demands encryption.
-    WrongEncryption,
-    /// The encrypted payload does not end as it must.
-    BadPadding,
-    /// A response that matches no request: late, or foreign.
-    Unmatched,
-    /// Well-formed, but nothing of its kind is waited for.
-    Unexpected,
-}
-
-impl DropReason {
-    /// How many reasons there are.
-    pub const COUNT: usize = DropReason::Unexpected as usize + 1;
-}
-
-/// What a session counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams given to [`Session::handle_datagram`].
-    pub received: u64,
-    /// Datagrams given out.
-    pub sent: u64,
-    /// Datagrams thrown away, by [`DropReason`].
-    pub dropped: [u32; DropReason::COUNT],
-    /// Messages with a wrong checksum inside a right AuthCode.
-    pub bad_checksums: u32,
-    /// Requests sent again.
-    pub request_retransmits: u32,
-    /// SOL packets sent again.
-    pub sol_retransmits: u32,
-    /// SOL packets received again.
-    pub sol_duplicates: u32,
-}
-
-/// What [`Session::poll_output`] gives.
-#[derive(Debug)]
-pub enum Output {
-    /// `out` holds a datagram for the BMC.
-    Transmit,
-    /// `out` holds characters of the console.
-    SolCharacters,
-    /// Something happened.
-    Event(Event),
-    /// Nothing more to give. Call [`Session::handle_timeout`] at this time.
-    Timeout(Option<Instant>),
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The login succeeded.
-    Established {
-        /// The suite, of a v2.0 session.
-        cipher_suite: Option<CipherSuiteId>,
-        /// The level the session works at.
-        privilege_level: PrivilegeLevel,
-    },
-    /// A request ended.
-    Reply {
-        /// As given to [`Session::submit`].
-        token: u64,
-        /// The response, whatever its completion code, or why there is none.
-        result: Result<Reply, Failure>,
-    },
-    /// Something happened on the console.
-    Sol(SolEvent),
-    /// The session is over. No event follows.
-    Closed(Failure),
-}
-
-/// Datagrams to send, in order, with buffers that are used again.
-#[derive(Debug, Default)]
-struct Outbox {
-    queue: VecDeque<Vec<u8>>,
-    spare: Vec<Vec<u8>>,
-}
-
-impl Outbox {
-    const SPARE_MAX: usize = 2;
-
-    fn push(&mut self) -> &mut Vec<u8> {
-        let buffer = self.spare.pop().unwrap_or_default();
-        self.queue.push_back(buffer);
-        let last = self.queue.len() - 1;
-        &mut self.queue[last]
-    }
-
-    fn pop_into(&mut self, out: &mut Vec<u8>) -> bool {
-        let Some(mut datagram) = self.queue.pop_front() else { return false };
-        out.extend_from_slice(&datagram);
-        if self.spare.len() < Self::SPARE_MAX {
-            datagram.clear();
-            self.spare.push(datagram);
-        }
-        true
-    }
-}
 
 #[derive(Debug)]
 enum Phase {
@@ -521,126 +410,6 @@ impl Session {
         counters
     }
 
-    // Login
-
-    fn on_login(&mut self, now: Instant, progress: Progress) {
-        match progress {
-            Progress::Waiting => {}
-            Progress::Failed(failure) => self.end(failure),
-            Progress::Established(established) => self.on_established(now, *established),
-            Progress::UseV15(capabilities) => {
-                let login = Establish15::start(
-                    self.config.clone(),
-                    capabilities,
-                    now,
-                    &mut self.generator,
-                    &mut self.outbox,
-                );
-                match login {
-                    Ok(login) => self.phase = Phase::Login15(Box::new(login)),
-                    Err(failure) => self.end(failure),
-                }
-            }
-        }
-    }
-
-    fn log_in_again(&mut self, now: Instant) {
-        let (generator, out) = (&mut self.generator, &mut self.outbox);
-        if let Some(mut channel) = self.channel.take() {
-            channel.send_close(generator, out);
-        }
-        let login = Establish::start(self.config.clone(), self.learned, now, generator, out);
-        self.phase = Phase::Login(Box::new(login));
-    }
-
-    fn on_login15(&mut self, now: Instant, progress: Progress15) {
-        match progress {
-            Progress15::Waiting => {}
-            Progress15::Failed(failure) => self.end(failure),
-            Progress15::Established(channel, level) => {
-                self.channel = Some(Channel::V15(channel));
-                self.raise_privilege(now, level);
-            }
-        }
-    }
-
-    fn on_established(&mut self, now: Instant, established: Established) {
-        let suite = established.cipher_suite;
-        self.cipher_suite = Some(suite);
-        if established.worth_remembering {
-            self.learned.cipher_suite = Some(suite);
-        }
-        self.learned.open_session_by_level = Some(established.open_session_by_level);
-        self.channel = Some(Channel::V20(Box::new(established.channel)));
-        self.raise_privilege(now, established.privilege_level);
-    }
-
-    /// A new session works at User, whatever its login asked for.
-    fn raise_privilege(&mut self, now: Instant, level: PrivilegeLevel) {
-        self.last_valid = now;
-        self.unheard_since = None;
-        self.next_keepalive = now + self.config.timing.keepalive;
-        self.privilege_level = level;
-        if level <= PrivilegeLevel::User || self.no_commands() {
-            return self.on_active(now);
-        }
-        self.phase = Phase::Privilege(level);
-        let request = internal(net_fn::APP, cmd::SET_SESSION_PRIVILEGE_LEVEL, vec![level as u8]);
-        // In front of what was submitted while the login went on: with a window of one it
-        // would otherwise run at User.
-        self.requests.submit_first(Origin::Privilege, request);
-    }
-
-    fn on_privilege(
-        &mut self,
-        now: Instant,
-        wanted: PrivilegeLevel,
-        reply: Result<Reply, Failure>,
-    ) {
-        let refused = |code| Failure::by_completion(Cause::Privilege, Stage::Privilege, code);
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(failure) => {
-                // Not a word in the session: its keys are others at the BMC. One stack makes
-                // them anew when the network repeats RAKP 3.
-                self.relogins += 1;
-                if self.relogins < self.config.timing.login_attempts {
-                    return self.log_in_again(now);
-                }
-                return self.close_because(now, Failure { stage: Stage::Privilege, ..failure });
-            }
-        };
-        let code = reply.completion_code;
-        if code == CompletionCode::SUCCESS {
-            let granted = reply.data.first().map(|byte| byte & 0x0f);
-            let granted = granted.and_then(PrivilegeLevel::from_number).unwrap_or(wanted);
-            if granted < wanted && self.config.privilege_level.is_some() {
-                return self.close_because(now, refused(code));
-            }
-            self.privilege_level = granted;
-            return self.on_active(now);
-        }
-        let lower = match wanted {
-            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => PrivilegeLevel::Operator,
-            _ => PrivilegeLevel::User,
-        };
-        let asked_for = self.config.privilege_level.is_some();
-        if asked_for || wanted <= PrivilegeLevel::User {
-            return self.close_because(now, refused(code));
-        }
-        self.raise_privilege(now, lower);
-    }
-
-    fn on_active(&mut self, now: Instant) {
-        self.phase = Phase::Active;
-        self.requests.set_window(self.config.request_window);
-        self.plan_keepalive(now);
-        self.events.push_back(Event::Established {
-            cipher_suite: self.cipher_suite,
-            privilege_level: self.privilege_level,
-        });
-    }
-
     // Packets of the session
 
     fn take_session_packet(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DropReason> {
@@ -773,102 +542,6 @@ impl Session {
             learned: &mut self.learned,
             close_time: self.config.timing.close,
         }
-    }
-
-    // Keeping alive
-
-    fn plan_keepalive(&mut self, now: Instant) {
-        let timing = &self.config.timing;
-        let jitter = u64::try_from(timing.keepalive_jitter.as_millis()).unwrap_or(u64::MAX);
-        let jitter = Duration::from_millis(self.generator.below(jitter.saturating_add(1)));
-        self.next_keepalive = now + timing.keepalive + jitter;
-    }
-
-    fn check_alive(&mut self, now: Instant) {
-        if self.lost_at().is_some_and(|at| now >= at) {
-            return self.on_lost();
-        }
-        if now < self.next_keepalive || self.no_commands() {
-            return;
-        }
-        self.plan_keepalive(now);
-        if self.requests.has(Origin::Keepalive) {
-            return;
-        }
-        // We were suspended, for longer than a BMC keeps an idle session.
-        if now >= self.last_valid + self.config.timing.lost_after {
-            self.hint = self.hint.or(Some(now));
-        }
-        // One command keeps the session alive and tells whether SOL is still ours.
-        let probe = self.sol.as_ref().filter(|sol| sol.is_active());
-        let request = match probe {
-            Some(sol) if !self.learned.no_instance_info => {
-                let data = vec![PAYLOAD_SOL, sol.instance()];
-                internal(net_fn::APP, cmd::GET_PAYLOAD_INSTANCE_INFO, data)
-            }
-            _ => get_device_id(),
-        };
-        self.requests.submit_keepalive(request, self.config.timing.keepalive_retry);
-    }
-
-    fn on_keepalive(&mut self, now: Instant, reply: Result<Reply, Failure>) {
-        let Some(mut sol) = self.sol.take() else { return };
-        if !self.learned.no_instance_info {
-            sol.on_owner_probe(now, reply.as_ref(), &mut self.sol_session());
-        }
-        self.sol = Some(sol);
-    }
-
-    /// When silence means that the session is gone. Never, where nothing can be asked.
-    fn lost_at(&self) -> Option<Instant> {
-        if self.no_commands() {
-            return None;
-        }
-        let timing = &self.config.timing;
-        let silent = self.unheard_since.map(|since| since + timing.lost_after);
-        let hinted = self.hint.map(|hint| hint + timing.lost_after_hint);
-        silent.into_iter().chain(hinted).min()
-    }
-
-    fn no_commands(&self) -> bool {
-        self.config.quirks.has(Quirk::I82571Spt)
-    }
-
-    fn on_lost(&mut self) {
-        self.fail_requests(Cause::Lost);
-        self.end(Failure::new(Cause::Lost, Stage::Active));
-    }
-
-    fn fail_requests(&mut self, cause: Cause) {
-        while let Some((origin, failure)) = self.requests.take_any(cause) {
-            if let Origin::User(token) = origin {
-                self.events.push_back(Event::Reply { token, result: Err(failure) });
-            }
-        }
-    }
-
-    /// The session is over, now.
-    fn end(&mut self, failure: Failure) {
-        let failure = match &self.phase {
-            Phase::Login(_) | Phase::Login15(_) if failure.cause == Cause::Closed => {
-                Failure { stage: self.stage(), ..failure }
-            }
-            _ => failure,
-        };
-        let cause = if failure.cause == Cause::Closed { Cause::Closed } else { Cause::Lost };
-        self.phase = Phase::Closed;
-        while let Some((origin, unanswered)) = self.requests.take_any(cause) {
-            if let Origin::User(token) = origin {
-                // A request that never left fails as its session did.
-                let result = if self.channel.is_none() { failure } else { unanswered };
-                self.events.push_back(Event::Reply { token, result: Err(result) });
-            }
-        }
-        if let Some(sol) = &mut self.sol {
-            sol.end(failure);
-        }
-        self.channel = None;
-        self.events.push_back(Event::Closed(failure));
     }
 
     // Output
