@@ -79,13 +79,13 @@ pub struct Timing {
     pub request_max: Duration,
     /// How often a command is sent at most. 5.
     pub request_transmissions: u32,
-    /// A keepalive is sent so long after the last answer. 18 s: some BMCs end sessions after
+    /// A keepalive is sent so long after the last answer. 24 s: some BMCs end sessions after
     /// 30 s, and a lost keepalive has to be repeated often enough before that.
     pub keepalive: Duration,
     /// Up to so much is added to `keepalive` by chance, so that many BMCs do not beat in step.
     /// 3 s.
     pub keepalive_jitter: Duration,
-    /// An unanswered keepalive is sent again after `request_first` the first times, then after
+    /// An unanswered keepalive is sent again every half second the first times, then after
     /// this. 5 s: BMCs take no packet that is more than 15 ahead of the last they got.
     pub keepalive_retry: Duration,
     /// A session is lost when something was asked and nothing valid came for this long. 45 s.
@@ -107,7 +107,7 @@ impl Default for Timing {
             request_first: Duration::from_secs(1),
             request_max: Duration::from_secs(4),
             request_transmissions: 5,
-            keepalive: Duration::from_secs(18),
+            keepalive: Duration::from_secs(24),
             keepalive_jitter: Duration::from_secs(3),
             keepalive_retry: Duration::from_secs(5),
             lost_after: Duration::from_secs(45),

@@ -8,8 +8,10 @@ use super::failure::{Cause, Failure, Stage};
 use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
 use crate::wire::session_command::cmd;
 
-/// An unanswered keepalive is sent so often at a steady pace, before the pace slows down.
-const KEEPALIVE_STEADY: u32 = 9;
+/// An unanswered keepalive is sent so often at a steady and quick pace, before the pace slows
+/// down: a BMC that ends sessions after 30 s has to get one of these.
+const KEEPALIVE_STEADY: u32 = 7;
+const KEEPALIVE_PACE: Duration = Duration::from_millis(500);
 /// More transmissions than this are as good as never giving up.
 const TRANSMISSIONS_MAX: u32 = 1000;
 
@@ -213,7 +215,7 @@ impl Requests {
             origin: Origin::Keepalive,
             request,
             transmissions_max: u32::MAX,
-            wait: self.timing.first,
+            wait: self.timing.first.min(KEEPALIVE_PACE),
             wait_max,
             steady: KEEPALIVE_STEADY,
             limit: None,
