@@ -26,9 +26,11 @@ impl Session {
             self.hint = self.hint.or(Some(now));
         }
         // One command keeps the session alive and tells whether SOL is still ours.
-        let probe = self.sol.as_ref().filter(|sol| sol.is_active());
+        let can_ask = !self.learned.no_instance_info;
+        let probe = self.sol.as_ref().filter(|sol| can_ask && sol.is_active());
+        self.keepalive_asks_about = probe.map(|sol| sol.number);
         let request = match probe {
-            Some(sol) if !self.learned.no_instance_info => {
+            Some(sol) => {
                 let data = vec![PAYLOAD_SOL, sol.instance()];
                 internal(net_fn::APP, cmd::GET_PAYLOAD_INSTANCE_INFO, data)
             }
@@ -39,7 +41,7 @@ impl Session {
 
     pub(super) fn on_keepalive(&mut self, now: Instant, reply: Result<Reply, Failure>) {
         let Some(mut sol) = self.sol.take() else { return };
-        if !self.learned.no_instance_info {
+        if self.keepalive_asks_about == Some(sol.number) {
             sol.on_owner_probe(now, reply.as_ref(), &mut self.sol_session());
         }
         self.sol = Some(sol);

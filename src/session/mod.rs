@@ -90,6 +90,8 @@ pub struct Session {
     /// Since when an answer is waited for, nothing valid having come after.
     unheard_since: Option<Instant>,
     next_keepalive: Instant,
+    /// The SOL activation whose owner the keepalive under way asks for, if it does.
+    keepalive_asks_about: Option<u32>,
     hint: Option<Instant>,
     /// No other hint is taken before this: anybody can send one.
     next_hint: Instant,
@@ -135,6 +137,7 @@ impl Session {
             last_valid: now,
             unheard_since: None,
             next_keepalive: now,
+            keepalive_asks_about: None,
             hint: None,
             next_hint: now,
             counters: Counters::default(),

@@ -70,7 +70,8 @@ pub enum Output {
     SolCharacters,
     /// Something happened.
     Event(Event),
-    /// Nothing more to give. Call [`Session::handle_timeout`](super::Session::handle_timeout) at this time.
+    /// Nothing more to give. Call
+    /// [`Session::handle_timeout`](super::Session::handle_timeout) at this time.
     Timeout(Option<Instant>),
 }
 

@@ -314,11 +314,14 @@ fn an_unanswered_command_ends_and_the_next_one_runs() {
 /// The answer to a keepalive of before the console says nothing about who owns it.
 #[test]
 fn a_keepalive_across_an_activation_is_not_taken_for_its_owner() {
-    let mut pair = logged_in(Profile::Spec, 11);
+    let mut setup = Setup::new(Profile::Spec, 11);
+    // Activate Payload does not wait for the keepalive.
+    setup.config.request_window = 2;
+    let mut pair = setup.start();
+    pair.log_in().unwrap();
     pair.bmc.command_delay(APP, GET_DEVICE_ID, millis(900));
     let commands = pair.bmc.counters().commands;
     pair.run_until(secs(40), |pair| pair.bmc.counters().commands > commands);
-    // Under way. The window is 2 so that Activate Payload does not wait for it.
     pair.connect_with(SolConfig::default()).unwrap();
     pair.run_for(secs(5));
     assert!(pair.session.sol_is_active(), "{:?}", pair.sol_events());
