@@ -1,7 +1,7 @@
 //! Who owns SOL: what a new activation does about an old one, what becomes of ours, and what
 //! the first packets to a BMC that remembers another console are worth.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bmclink::session::{Cause, Learned, SolConfig, SolEvent, TakeOver};
@@ -209,4 +209,28 @@ fn the_first_bytes_after_another_console_are_exact() {
             }
         }
     }
+}
+
+#[test]
+fn a_late_notice_of_an_earlier_end_does_not_end_this_activation() {
+    let mut pair = Setup::new(Profile::OpenBmc, 1).start();
+    pair.connect().unwrap();
+    let held = Rc::new(RefCell::new(None));
+    let slot = held.clone();
+    pair.drops = Some(Box::new(move |towards_bmc, datagram| {
+        let hold = !towards_bmc && !is_sol(datagram) && slot.borrow().is_none();
+        if hold {
+            *slot.borrow_mut() = Some(datagram.to_vec());
+        }
+        hold
+    }));
+    pair.session.sol_close();
+    pair.run_for(secs(2));
+    pair.drops = None;
+    pair.connect().unwrap();
+    let mut notice = held.take().expect("the BMC told before it answered");
+    assert_eq!(pair.session.handle_datagram(pair.now, &mut notice), Ok(()));
+    pair.run_for(secs(5));
+    assert!(pair.session.sol_is_active());
+    assert_works(&mut pair);
 }
