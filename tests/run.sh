@@ -6,8 +6,10 @@ export PATH=$PATH:/usr/sbin:/sbin
 export RUST_BACKTRACE=${RUST_BACKTRACE:-1}
 
 step() {
+    local started=$SECONDS
     echo "== $*"
     "$@"
+    echo "== $1: $((SECONDS - started)) s"
 }
 
 # rustfmt and clippy are components a toolchain may lack; the tests are what must run.
@@ -19,4 +21,6 @@ step tests/setup.sh
 step_if_installed cargo fmt --check
 step_if_installed cargo clippy --locked --all-targets -- -D warnings
 step cargo test --release --locked
+# A few seconds for each decoder and for a whole session, from the vectors on.
+step fuzz/run.sh "${FUZZ_SECONDS:-4}"
 echo "== all passed"
