@@ -211,6 +211,16 @@ impl SessionConfig {
         if only_v15 { Ok(()) } else { check_suites(&self.cipher_suites) }
     }
 
+    /// The level to fall back to when `refused` was, unless the caller asked for that very one.
+    pub(super) fn lower_privilege(&self, refused: PrivilegeLevel) -> Option<PrivilegeLevel> {
+        match refused {
+            _ if self.privilege_level.is_some() => None,
+            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => Some(PrivilegeLevel::Operator),
+            PrivilegeLevel::Operator => Some(PrivilegeLevel::User),
+            PrivilegeLevel::User | PrivilegeLevel::Callback => None,
+        }
+    }
+
     /// The level to ask for first.
     pub(super) fn wanted_privilege(&self) -> PrivilegeLevel {
         self.privilege_level.unwrap_or(PrivilegeLevel::Administrator)

@@ -521,14 +521,9 @@ impl Establish {
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Progress {
-        let lower = match self.privilege_level {
-            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => PrivilegeLevel::Operator,
-            PrivilegeLevel::Operator => PrivilegeLevel::User,
-            _ => return Progress::Failed(failure),
-        };
-        if self.config.privilege_level.is_some() {
+        let Some(lower) = self.config.lower_privilege(self.privilege_level) else {
             return Progress::Failed(failure);
-        }
+        };
         self.privilege_level = lower;
         self.attempts = 0;
         self.open_session(now, generator, out);

@@ -260,14 +260,10 @@ impl Establish15 {
             _ => Cause::Refused,
         };
         let failure = Failure::by_completion(cause, self.stage(), code);
-        let lower = match self.privilege_level {
-            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => PrivilegeLevel::Operator,
-            PrivilegeLevel::Operator => PrivilegeLevel::User,
-            _ => return Progress15::Failed(failure),
-        };
-        if cause != Cause::Privilege || self.config.privilege_level.is_some() {
+        let lower = self.config.lower_privilege(self.privilege_level);
+        let Some(lower) = lower.filter(|_| cause == Cause::Privilege) else {
             return Progress15::Failed(failure);
-        }
+        };
         self.privilege_level = lower;
         // The BMC ended the session it refused.
         self.ask_again(now, out);

@@ -100,14 +100,9 @@ impl Session {
             self.privilege_level = granted;
             return self.on_active(now);
         }
-        let lower = match wanted {
-            PrivilegeLevel::Oem | PrivilegeLevel::Administrator => PrivilegeLevel::Operator,
-            _ => PrivilegeLevel::User,
-        };
-        let asked_for = self.config.privilege_level.is_some();
-        if asked_for || wanted <= PrivilegeLevel::User {
+        let Some(lower) = self.config.lower_privilege(wanted) else {
             return self.close_because(now, refused(code));
-        }
+        };
         self.raise_privilege(now, lower);
     }
 
