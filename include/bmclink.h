@@ -407,7 +407,7 @@ typedef enum bmclink_timing {
      */
     BMCLINK_TIMING_REQUEST_MAX = 5,
     /**
-     * A keepalive is sent so long after the last answer. Default 24 s.
+     * A keepalive is sent so long after the last answer. Default 18 s.
      */
     BMCLINK_TIMING_KEEPALIVE = 6,
     /**
@@ -415,11 +415,12 @@ typedef enum bmclink_timing {
      */
     BMCLINK_TIMING_KEEPALIVE_JITTER = 7,
     /**
-     * An unanswered keepalive is sent again after this. Default 3 s.
+     * An unanswered keepalive is sent again after this, once it was a few times. Default 5 s.
      */
     BMCLINK_TIMING_KEEPALIVE_RETRY = 8,
     /**
-     * A session without any valid packet for this long is lost. Default 45 s.
+     * A session is lost when nothing valid came for this long after something was asked.
+     * Default 45 s.
      */
     BMCLINK_TIMING_LOST_AFTER = 9,
     /**

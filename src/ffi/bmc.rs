@@ -110,13 +110,14 @@ pub enum bmclink_timing {
     RequestFirst = 4,
     /// The longest wait for a command's answer before it is sent again. Default 4 s.
     RequestMax = 5,
-    /// A keepalive is sent so long after the last answer. Default 24 s.
+    /// A keepalive is sent so long after the last answer. Default 18 s.
     Keepalive = 6,
     /// Up to so much is added to it by chance, so that many BMCs do not beat in step. Default 3 s.
     KeepaliveJitter = 7,
-    /// An unanswered keepalive is sent again after this. Default 3 s.
+    /// An unanswered keepalive is sent again after this, once it was a few times. Default 5 s.
     KeepaliveRetry = 8,
-    /// A session without any valid packet for this long is lost. Default 45 s.
+    /// A session is lost when nothing valid came for this long after something was asked.
+    /// Default 45 s.
     LostAfter = 9,
     /// The same after a sign that the BMC restarted. Default 8 s.
     LostAfterHint = 10,
