@@ -8,6 +8,8 @@ use bmclink::sim::{Profile, SolSizes};
 use crate::pair::{PROFILES, Pair, Setup, assert_same, millis, pattern, secs};
 use crate::seeds::for_seeds;
 
+/// In a debug build a sixteenth of that.
+const MEBIBYTE: usize = if cfg!(debug_assertions) { 1 << 16 } else { 1 << 20 };
 /// Equal bytes that show where a stream goes on after a part that is missing.
 const SYNC_LEN: usize = 8;
 
@@ -208,7 +210,6 @@ fn a_good_line_carries_no_packet_too_many() {
 /// One MiB each way at 20 % loss. A BMC that throws output away after few tries gets its
 /// retries raised where the session can, and a line that it survives where not.
 fn one_mebibyte(profile: Profile, seed: u64) {
-    const LEN: usize = 1 << 20;
     let mut pair = Setup::new(profile, seed).start();
     pair.log_in().unwrap();
     let raised = pair.command(1, 0x0c, 0x21, &[0x0e, 4, 7, 50]).unwrap().completion_code.0 == 0;
@@ -216,8 +217,8 @@ fn one_mebibyte(profile: Profile, seed: u64) {
     pair.net.set_faults(bad);
     activate(&mut pair, SolConfig::default());
     let survives = raised || profile == Profile::OpenBmc;
-    let printed_len = if survives { LEN } else { 0 };
-    let (typed, printed) = (pattern(LEN, seed), pattern(LEN, seed + 1));
+    let printed_len = if survives { MEBIBYTE } else { 0 };
+    let (typed, printed) = (pattern(MEBIBYTE, seed), pattern(MEBIBYTE, seed + 1));
     exchange(&mut pair, &typed, &printed[..printed_len]);
     assert_same(seed, &format!("{profile:?} typed"), &pair.host_received, &typed);
     if !survives {
@@ -274,7 +275,7 @@ const SLOW_HOSTS: [Profile; 4] =
 
 #[test]
 fn a_paste_to_a_slow_host_through_a_small_bmc_on_a_terrible_line_is_exact() {
-    paste_to_a_slow_host(Profile::Spec, 3, 1 << 20);
+    paste_to_a_slow_host(Profile::Spec, 3, MEBIBYTE);
     for profile in SLOW_HOSTS {
         for_seeds(profile, 40, |seed| paste_to_a_slow_host(profile, seed, 3000));
     }
@@ -379,7 +380,7 @@ fn an_outage_changes_nothing_or_is_reported() {
 /// wait for more than a round trip.
 #[test]
 fn a_hundred_mebibytes_of_output_flow_on_a_good_line() {
-    let len = if cfg!(debug_assertions) { 1 << 20 } else { 100 << 20 };
+    let len = 100 * MEBIBYTE;
     let mut pair = Setup::new(Profile::Spec, 1).start();
     pair.connect().unwrap();
     let block = pattern(64 * 1024, 1);
