@@ -15,7 +15,6 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -27,29 +26,12 @@ use bmclink::{
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
-use support::{Program, Scratch, wait_until};
+use support::{Program, Scratch, example, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The example, built now: `cargo test --test` builds none.
 fn console() -> Command {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    let path = PATH.get_or_init(|| {
-        // This is target/PROFILE/deps/console_example-HASH.
-        let this = std::env::current_exe().expect("a running program has a path");
-        let folder = this.ancestors().nth(2).expect("it is in deps");
-        let name = folder.file_name().expect("a profile").to_string_lossy();
-        let profile = if name == "debug" { "dev" } else { &name };
-        let built = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
-            .args(["build", "--quiet", "--example", "console", "--profile", profile])
-            .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
-            .arg("--target-dir")
-            .arg(folder.parent().expect("the target directory"))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the example does not build");
-        folder.join("examples/console")
-    });
-    let mut command = Command::new(path);
+    let mut command = example("console");
     command.env_remove("BMCLINK_PASSWORD").env_remove("BMCLINK_KG").env_remove("RUST_LOG");
     command
 }

@@ -4,6 +4,7 @@
 //! unbroken stretch of output, and after five it throws away what it has and never reads its
 //! serial line again, whoever asks. So output in bursts is exact, and a long one until there.
 
+use std::fs::File;
 use std::process::Command;
 use std::time::Instant;
 
@@ -12,7 +13,9 @@ use bmclink::{ConsoleConfig, TakeOver};
 use super::client::{
     Client, LONG, assert_same, config_of, explain, millis, noise, read, read_some, secs,
 };
-use crate::support::{ADMIN, Faults, IpmiSim, Program, Relay, SimOptions, require};
+use crate::support::{
+    ADMIN, Faults, IpmiSim, Program, Relay, Scratch, SimOptions, example, require,
+};
 
 fn lossy(loss: f64, seed: u64) -> Faults {
     Faults { loss, seed, ..Faults::default() }
@@ -51,6 +54,31 @@ fn a_mebibyte_is_typed_exactly_right_after_another_client() {
     assert_eq!((stats.0.input_lost, stats.0.reactivations), (0, 0), "{stats:?}");
     let lost = stats.2.dropped as f64 / stats.2.received as f64;
     assert!((0.04..0.06).contains(&lost), "{stats:?}");
+}
+
+/// The same with the example, which waits longer before it sends again.
+#[test]
+fn input_piped_into_the_console_example_is_typed_exactly() {
+    let sim = IpmiSim::start(SimOptions::default());
+    leave_numbers_behind(&sim);
+    let relay = Relay::start(sim.address(), lossy(0.05, 8));
+    let scratch = Scratch::new();
+    let input = noise(1 << 16, 10);
+    let file = File::open(scratch.write("input", &input)).expect("just written");
+    let mut command = example("console");
+    command.args(["-H", &relay.address().ip().to_string()]);
+    command.args(["-p", &relay.address().port().to_string()]);
+    command.args(["-U", ADMIN.name, "-P", ADMIN.password, "--timeout", "60"]);
+    command.stdin(file);
+    let start = Instant::now();
+    let ran = command.output().expect("it was built");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    println!("{} bytes piped in {:?}: {said} {:?}", input.len(), start.elapsed(), relay.counts());
+    assert!(ran.status.success(), "{}: {said}", ran.status);
+    assert_same("output", &ran.stdout, b"");
+    let typed = |bytes: &[u8]| bytes.len() >= input.len();
+    assert!(sim.serial().wait_for(typed, LONG), "{} bytes", sim.serial().received_len());
+    assert_same("input", &sim.serial().received(), &input);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod address;
 mod c_library;
+mod example;
 mod ipmi_sim;
 mod process;
 mod pyghmi;
@@ -19,6 +20,7 @@ mod serial;
 
 pub use address::{BMC_PORT, answers_ipmi, loopback_address};
 pub use c_library::{CLibrary, NATIVE_LIBRARIES, c_library, package};
+pub use example::example;
 pub use ipmi_sim::{ADMIN, Account, DISABLED, IpmiSim, LONG, OPERATOR, SimOptions, USER};
 pub use process::{Finished, Program, find, have, require};
 pub use pyghmi::{PyghmiBmc, PyghmiOptions};
