@@ -63,7 +63,7 @@ fn input_piped_into_the_console_example_is_typed_exactly() {
     leave_numbers_behind(&sim);
     let relay = Relay::start(sim.address(), lossy(0.05, 8));
     let scratch = Scratch::new();
-    let input = noise(1 << 16, 10);
+    let input = noise(1 << 14, 10);
     let file = File::open(scratch.write("input", &input)).expect("just written");
     let mut command = example("console");
     command.args(["-H", &relay.address().ip().to_string()]);
