@@ -1,6 +1,7 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
 mod admission;
+mod calls;
 mod console;
 mod deadline;
 mod inbox;
@@ -23,11 +24,12 @@ use mio::{Poll, Waker};
 
 use self::admission::Admission;
 
+use self::calls::Command;
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats};
 use self::inbox::{Inbox, inbox};
 use self::resolve::Resolvers;
-use self::shard::{Command, Shard};
+use self::shard::Shard;
 pub use self::slots::BmcStatus;
 pub(crate) use self::slots::{BmcKey, BmcShared};
 use self::sockets::WAKER;

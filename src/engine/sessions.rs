@@ -7,8 +7,9 @@ use std::time::Instant;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use super::calls::Command;
 use super::resolve::literal;
-use super::shard::{Command, Shard};
+use super::shard::Shard;
 use super::slots::{BmcKey, Live, Phase};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Cause, Failure, Session, Stage};
