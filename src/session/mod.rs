@@ -17,6 +17,7 @@ mod establish15;
 mod failure;
 mod login;
 mod output;
+mod pace;
 mod quirk;
 mod request;
 mod sol;
