@@ -3,6 +3,9 @@
 mod console;
 mod deadline;
 mod inbox;
+#[cfg(all(test, loom))]
+#[path = "tests/models/mod.rs"]
+mod models;
 mod resolve;
 mod sessions;
 mod shard;
