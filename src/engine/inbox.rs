@@ -86,7 +86,8 @@ impl<C> Inbox<C> {
         }
     }
 
-    fn wake(&self) {
+    /// Has the shard take a turn.
+    pub fn wake(&self) {
         if !self.shared.signalled.swap(true, Ordering::SeqCst) {
             self.shared.waker.wake();
         }
@@ -110,6 +111,11 @@ impl<C> Outlet<C> {
     /// Takes the next command.
     pub fn take(&self) -> Option<C> {
         self.shared.receiver.try_recv().ok()
+    }
+
+    /// How many commands wait.
+    pub fn len(&self) -> usize {
+        self.shared.receiver.len()
     }
 
     /// Whether a command waits.

@@ -1,11 +1,14 @@
 //! The loop: one thread, one `mio::Poll`, its own sessions.
 //!
-//! One turn: wait; take commands; receive a batch; fire deadlines; and after each input drain
-//! the session it went to. What is to be sent is collected and goes out at the end of the turn.
+//! One turn: wait; receive; fire deadlines; take commands; let logins begin; and after each input
+//! drain the session it went to. What is to be sent is collected and goes out together.
+//!
+//! That order is the order of what matters when there is more to do than time. What came in is
+//! taken and acknowledged first: a BMC repeats, and gives up, what is not. Keepalives and
+//! retransmissions follow. What users want sent, and new logins, come last, and of these little
+//! per turn while datagrams wait. Everything has a share per turn, so that nothing waits for ever.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,39 +16,32 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 use slotmap::SlotMap;
 
-use super::console::{ConsoleShared, ConsoleState, Input};
+use super::admission::{Admission, Line};
+use super::calls::Command;
+use super::console::Input;
 use super::deadline::Deadlines;
 use super::inbox::{Inbox, Outlet};
 use super::resolve::Resolvers;
-use super::slots::{BmcKey, BmcShared, Phase, Slot};
+use super::slots::{BmcKey, Slot};
 use super::socket::ReceiveBatch;
 use super::sockets::{Sockets, WAKER};
-use super::wait::Completer;
+use super::stats::ShardStats;
 use crate::config::EngineConfig;
-use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Event, Output, Reply, Request};
+use crate::error::{Error, ErrorKind};
+use crate::session::{Event, Output, SolEvent};
 
-/// Commands taken before the sockets are looked at again.
+/// Commands taken and logins begun before the sockets are looked at again; and while datagrams
+/// were left over.
 const COMMANDS_PER_TURN: usize = 1024;
+const COMMANDS_PER_TURN_BEHIND: usize = 64;
+const LOGINS_PER_TURN: usize = 256;
+const LOGINS_PER_TURN_BEHIND: usize = 4;
 /// Batches taken from one socket per turn: a flood must not keep commands and timers waiting.
 const BATCHES_PER_TURN: usize = 4;
-/// How long the shard may take to close its sessions when the engine is dropped.
-const SHUTDOWN_TIME: Duration = Duration::from_millis(2500);
-
-/// What other threads tell a shard.
-pub(super) enum Command {
-    Add { shared: Arc<BmcShared>, done: Completer<BmcKey> },
-    Release { bmc: BmcKey },
-    Connect { bmc: BmcKey, id: u64, done: Completer<()> },
-    GiveUp { bmc: BmcKey, id: u64 },
-    Request { bmc: BmcKey, request: Request, done: Completer<Reply> },
-    Cancel { bmc: BmcKey, token: u64 },
-    ConsoleConnect { bmc: BmcKey, id: u64, console: Arc<ConsoleShared>, done: Completer<()> },
-    ConsoleInput { bmc: BmcKey },
-    ConsoleClose { bmc: BmcKey, console: Arc<ConsoleShared>, done: Completer<()> },
-    Resolved { bmc: BmcKey, lookup: u64, addresses: Result<Vec<SocketAddr>> },
-    Stop,
-}
+/// Deadlines taken per turn.
+const DEADLINES_PER_TURN: usize = 1024;
+/// ICMP errors taken from one socket per turn.
+const ICMP_ERRORS_PER_TURN: usize = 64;
 
 pub(super) struct Shard {
     pub(super) poll: Poll,
@@ -56,6 +52,9 @@ pub(super) struct Shard {
     pub(super) bmcs: SlotMap<BmcKey, Slot>,
     deadlines: Deadlines<BmcKey>,
     pub(super) resolvers: Arc<Resolvers>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) line: Line,
+    pub(super) stats: ShardStats,
     /// Scratch of one drain: the datagram or characters just given, and a turn's characters.
     out: Vec<u8>,
     characters: Vec<u8>,
@@ -73,8 +72,10 @@ impl Shard {
         poll: Poll,
         outlet: Outlet<Command>,
         inbox: Inbox<Command>,
+        number: usize,
         config: EngineConfig,
         resolvers: Arc<Resolvers>,
+        admission: Arc<Admission>,
     ) -> Self {
         Shard {
             poll,
@@ -85,6 +86,9 @@ impl Shard {
             bmcs: SlotMap::with_key(),
             deadlines: Deadlines::new(),
             resolvers,
+            admission,
+            line: Line::new(number),
+            stats: ShardStats::default(),
             out: Vec::new(),
             characters: Vec::new(),
             input: Vec::new(),
@@ -107,45 +111,56 @@ impl Shard {
                 log::error!(target: "bmclink::engine", "poll failed: {error}");
                 return;
             }
-            let now = clock();
+            self.stats.turns += 1;
+            self.stats.turns_behind += u64::from(self.sockets.readable() > 0);
             for event in &events {
                 if event.token() != WAKER {
-                    self.sockets.set_ready(event.token());
+                    self.sockets.set_readable(event.token(), event.is_error());
                 }
             }
-            self.outlet.rearm();
-            self.take_commands(now);
-            self.take_icmp_errors(now);
-            self.receive(now);
-            self.fire_deadlines(now);
-            self.sockets.flush();
+            self.turn(clock());
         }
     }
 
+    fn turn(&mut self, now: Instant) {
+        self.receive(now);
+        self.sockets.flush();
+        let behind = self.sockets.readable() > 0;
+        self.fire_deadlines(now);
+        self.outlet.rearm();
+        self.take_commands(now, if behind { COMMANDS_PER_TURN_BEHIND } else { COMMANDS_PER_TURN });
+        self.admit(now, if behind { LOGINS_PER_TURN_BEHIND } else { LOGINS_PER_TURN });
+        self.sockets.flush();
+    }
+
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if self.sockets.any_ready() || self.outlet.has_more() {
+        if self.sockets.readable() > 0 || self.outlet.has_more() || self.line.is_due() {
             return Some(Duration::ZERO);
         }
-        let next = self.deadlines.next().into_iter().chain(self.stopping).min();
-        next.map(|at| at.saturating_duration_since(now))
+        let next = self.deadlines.next().into_iter().chain(self.stopping).chain(self.line.next());
+        next.min().map(|at| at.saturating_duration_since(now))
     }
 
     // Input
 
-    fn take_commands(&mut self, now: Instant) {
-        for _ in 0..COMMANDS_PER_TURN {
+    fn take_commands(&mut self, now: Instant, max: usize) {
+        for _ in 0..max {
             match self.outlet.take() {
                 Some(command) => self.on_command(now, command),
                 None => return,
             }
+            self.stats.calls += 1;
         }
     }
 
-    fn take_icmp_errors(&mut self, now: Instant) {
-        while let Some((bmc, error)) = self.sockets.take_icmp_error() {
+    fn take_icmp_errors(&mut self, now: Instant, socket: usize) {
+        for _ in 0..ICMP_ERRORS_PER_TURN {
+            let Some((bmc, error)) = self.sockets.take_icmp_error(socket) else { return };
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
             log::debug!(target: "bmclink::net", "{}: {}", slot.shared.name(), error.text());
             slot.icmp = Some(error);
+            slot.stats.icmp_errors += 1;
+            self.stats.icmp_errors += 1;
             if let Some(live) = &mut slot.live {
                 live.session.handle_hint(now);
             }
@@ -154,23 +169,37 @@ impl Shard {
     }
 
     fn receive(&mut self, now: Instant) {
-        for at in 0..self.sockets.len() {
+        for _ in 0..self.sockets.readable() {
+            let Some(socket) = self.sockets.next_readable() else { return };
+            self.take_icmp_errors(now, socket);
+            let mut more = true;
             for _ in 0..BATCHES_PER_TURN {
-                let count = self.sockets.receive(at, &mut self.batch);
-                if count == 0 {
+                let received = self.sockets.receive(socket, &mut self.batch);
+                for place in 0..received.count {
+                    self.take_datagram(now, socket, place);
+                }
+                more = received.more;
+                if !more {
                     break;
                 }
-                for place in 0..count {
-                    self.take_datagram(now, at, place);
-                }
+            }
+            if more {
+                self.sockets.read_on(socket);
             }
         }
     }
 
     fn take_datagram(&mut self, now: Instant, socket: usize, place: usize) {
         let Some((from, datagram)) = self.batch.datagram(place) else { return };
-        let Some(bmc) = self.sockets.peer(socket, from) else { return };
+        let Some(bmc) = self.sockets.peer(socket, from, datagram.len()) else {
+            self.stats.strangers += 1;
+            return;
+        };
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if !slot.takes_share(self.stats.turns) {
+            self.stats.over_share += 1;
+            return;
+        }
         let Some(live) = &mut slot.live else { return };
         let session = &mut live.session;
         match catch_unwind(AssertUnwindSafe(|| session.handle_datagram(now, datagram))) {
@@ -184,7 +213,9 @@ impl Shard {
     }
 
     fn fire_deadlines(&mut self, now: Instant) {
-        while let Some((at, bmc)) = self.deadlines.pop(now) {
+        for _ in 0..DEADLINES_PER_TURN {
+            let Some((at, bmc)) = self.deadlines.pop(now) else { return };
+            self.stats.deadlines += 1;
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
             if !self.deadlines.fire(at, bmc, &mut slot.armed, now) {
                 continue;
@@ -203,199 +234,11 @@ impl Shard {
     fn on_panic(&mut self, bmc: BmcKey) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         log::error!(target: "bmclink::engine", "{}: session panicked", slot.shared.name());
+        self.stats.panics += 1;
         let error = Error::new(ErrorKind::Internal);
         // What it had half given belongs to nobody else's console.
         self.characters.clear();
         self.forget_session(bmc, &error);
-    }
-
-    // Commands
-
-    fn on_command(&mut self, now: Instant, command: Command) {
-        match command {
-            Command::Add { shared, done } => {
-                done.complete(Ok(self.bmcs.insert(Slot::new(shared))));
-            }
-            Command::Release { bmc } => self.on_release(now, bmc),
-            Command::Connect { bmc, id, done } => self.on_connect(now, bmc, id, done),
-            Command::GiveUp { bmc, id } => self.on_give_up(now, bmc, id),
-            Command::Request { bmc, request, done } => self.on_request(now, bmc, request, done),
-            Command::Cancel { bmc, token } => self.on_cancel(now, bmc, token),
-            Command::ConsoleConnect { bmc, id, console, done } => {
-                self.on_console_connect(now, bmc, id, console, done);
-            }
-            Command::ConsoleInput { bmc } => self.drain(now, bmc),
-            Command::ConsoleClose { bmc, console, done } => {
-                self.on_console_close(now, bmc, &console, done);
-            }
-            Command::Resolved { bmc, lookup, addresses } => {
-                self.on_resolved(now, bmc, lookup, addresses);
-            }
-            Command::Stop => self.on_stop(now),
-        }
-    }
-
-    fn on_stop(&mut self, now: Instant) {
-        self.stopping = Some(now + SHUTDOWN_TIME);
-        let all: Vec<BmcKey> = self.bmcs.keys().collect();
-        for bmc in all {
-            let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
-            slot.shut_down = true;
-            slot.fail_waiters(&Error::new(ErrorKind::ShutDown));
-            if let Some(console) = &slot.console {
-                console.shared.set_unconnected(Error::new(ErrorKind::ShutDown));
-            }
-            self.on_release(now, bmc);
-        }
-    }
-
-    fn on_release(&mut self, now: Instant, bmc: BmcKey) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        slot.released = true;
-        match &mut slot.live {
-            Some(live) => {
-                live.session.close(now);
-                self.drain(now, bmc);
-            }
-            None => {
-                self.bmcs.remove(bmc);
-            }
-        }
-    }
-
-    fn on_connect(&mut self, now: Instant, bmc: BmcKey, id: u64, done: Completer<()>) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        if slot.live.as_ref().is_some_and(|live| live.session.is_active()) {
-            return done.complete(Ok(()));
-        }
-        slot.waiters.push((id, done));
-        self.ensure_session(now, bmc);
-    }
-
-    /// A thread has waited long enough: tell it what is known, and stop trying when nobody
-    /// else waits.
-    fn on_give_up(&mut self, now: Instant, bmc: BmcKey, id: u64) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        let error = slot.why_not_yet();
-        let mut found = Vec::new();
-        take_waiter(&mut slot.waiters, id, &mut found);
-        if let Some(console) = &mut slot.next_console {
-            take_waiter(&mut console.waiters, id, &mut found);
-            if console.waiters.is_empty() {
-                console.shared.set_unconnected(error.clone());
-                slot.next_console = None;
-            }
-        }
-        if let Some(console) = &mut slot.console {
-            take_waiter(&mut console.waiters, id, &mut found);
-            if console.wanted && console.waiters.is_empty() {
-                console.wanted = false;
-                console.shared.set_unconnected(error.clone());
-                if let Some(live) = &mut slot.live {
-                    live.session.sol_close();
-                }
-            }
-        }
-        for waiter in found {
-            waiter.complete(Err(error.clone()));
-        }
-        let logging_in = slot.live.as_ref().is_some_and(|live| !live.session.is_active());
-        if logging_in && !slot.is_wanted() {
-            if let Some(live) = &mut slot.live {
-                live.session.close(now);
-            }
-        } else if slot.phase == Phase::Resolving && !slot.is_wanted() {
-            slot.phase = Phase::Idle;
-        }
-        self.drain(now, bmc);
-    }
-
-    fn on_request(
-        &mut self,
-        now: Instant,
-        bmc: BmcKey,
-        mut request: Request,
-        done: Completer<Reply>,
-    ) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        request.deadline = request.deadline.map(|deadline| deadline.max(now));
-        slot.pending.insert(request.token, done);
-        match &mut slot.live {
-            Some(live) if !live.session.is_closing() => {
-                live.session.submit(request);
-                self.drain(now, bmc);
-            }
-            _ => {
-                slot.queued.push(request);
-                self.ensure_session(now, bmc);
-            }
-        }
-    }
-
-    fn on_cancel(&mut self, now: Instant, bmc: BmcKey, token: u64) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        slot.pending.remove(&token);
-        slot.queued.retain(|request| request.token != token);
-        if let Some(live) = &mut slot.live {
-            live.session.cancel(token);
-            if !live.session.is_active() && !live.session.is_closing() && !slot.is_wanted() {
-                self.on_give_up(now, bmc, u64::MAX);
-            }
-        }
-    }
-
-    fn on_console_connect(
-        &mut self,
-        now: Instant,
-        bmc: BmcKey,
-        id: u64,
-        console: Arc<ConsoleShared>,
-        done: Completer<()>,
-    ) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        let Some(link) = slot.link_of(&console) else {
-            let text = "this BMC has another console; close that one first";
-            return done.complete(Err(Error::with_text(ErrorKind::Busy, text)));
-        };
-        if console.state() == ConsoleState::Connected {
-            return done.complete(Ok(()));
-        }
-        link.waiters.push((id, done));
-        link.wanted = true;
-        console.set_connecting();
-        self.ensure_session(now, bmc);
-    }
-
-    fn on_console_close(
-        &mut self,
-        now: Instant,
-        bmc: BmcKey,
-        console: &Arc<ConsoleShared>,
-        done: Completer<()>,
-    ) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        if slot.next_console.as_ref().is_some_and(|link| Arc::ptr_eq(&link.shared, console)) {
-            slot.next_console = None;
-        }
-        let Some(link) = slot.console.as_mut().filter(|link| Arc::ptr_eq(&link.shared, console))
-        else {
-            return done.complete(Ok(()));
-        };
-        link.wanted = false;
-        link.finish(Err(Error::new(ErrorKind::Closed)));
-        match &mut slot.live {
-            Some(live) if live.session.sol_is_open() => {
-                link.closers.push(done);
-                live.session.sol_close();
-                self.drain(now, bmc);
-            }
-            _ => {
-                slot.remove_console();
-                done.complete(Ok(()));
-                // A login that only this console wanted has no purpose any more.
-                self.on_give_up(now, bmc, u64::MAX);
-            }
-        }
     }
 
     // Output
@@ -416,7 +259,7 @@ impl Shard {
                 Output::SolCharacters => self.characters.extend_from_slice(&out),
                 Output::Event(event) => {
                     self.push_characters(bmc);
-                    self.on_event(now, bmc, event);
+                    self.on_event(bmc, event);
                 }
                 Output::Timeout(deadline) => {
                     self.push_characters(bmc);
@@ -487,9 +330,18 @@ impl Shard {
         moved
     }
 
+    pub(super) fn stats(&self) -> ShardStats {
+        let mut stats = self.stats;
+        stats.bmcs = self.bmcs.len();
+        (stats.logins_waiting, stats.logins_running) = self.line.len();
+        stats.calls_waiting = self.outlet.len();
+        self.sockets.count_into(&mut stats);
+        stats
+    }
+
     // Events
 
-    fn on_event(&mut self, now: Instant, bmc: BmcKey, event: Event) {
+    fn on_event(&mut self, bmc: BmcKey, event: Event) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         match event {
             Event::Established { cipher_suite, privilege_level } => {
@@ -502,26 +354,31 @@ impl Shard {
                 status.logins += 1;
                 status.last_error = None;
                 drop(status);
+                slot.stats.logins += 1;
+                self.stats.logins += 1;
+                self.stats.sessions += 1;
                 for (_, waiter) in slot.waiters.drain(..) {
                     waiter.complete(Ok(()));
                 }
+                self.end_of_login(bmc);
             }
             Event::Reply { token, result } => {
                 if let Some(done) = slot.pending.remove(&token) {
                     done.complete(result.map_err(|failure| slot.error_of(failure)));
                 }
             }
-            Event::Sol(event) => slot.on_sol_event(event),
-            Event::Closed(failure) => self.on_closed(now, bmc, failure),
+            Event::Sol(event) => {
+                let is_up = match &event {
+                    SolEvent::Activated { .. } => true,
+                    SolEvent::Ended(_) => false,
+                    _ => slot.sol_is_up,
+                };
+                let was_up = std::mem::replace(&mut slot.sol_is_up, is_up);
+                self.stats.consoles += usize::from(is_up);
+                self.stats.consoles -= usize::from(was_up);
+                slot.on_sol_event(event);
+            }
+            Event::Closed(failure) => self.on_closed(bmc, failure),
         }
     }
 }
-
-fn take_waiter(waiters: &mut Vec<(u64, Completer<()>)>, id: u64, found: &mut Vec<Completer<()>>) {
-    while let Some(at) = waiters.iter().position(|(waiter, _)| *waiter == id) {
-        found.push(waiters.swap_remove(at).1);
-    }
-}
-
-/// A shard's own map from addresses to BMCs, per socket.
-pub(super) type Peers = HashMap<SocketAddr, BmcKey>;

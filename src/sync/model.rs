@@ -184,6 +184,10 @@ impl<T> Receiver<T> {
         Ok(message)
     }
 
+    pub fn len(&self) -> usize {
+        self.0.queue.lock().messages.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.queue.lock().messages.is_empty()
     }
