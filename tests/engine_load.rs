@@ -210,9 +210,11 @@ fn strangers_are_counted_and_reach_nobody() {
     let before = bmc.stats().expect("stats").counters.dropped;
     let (silent, _bmc, to, waiting) = silent_bmc(&engine);
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-    for _ in 0..500 {
+    for number in 0..500 {
         stranger.send_to(&[6, 0, 0xff, 7], to).expect("sent");
-        echo_works(&console);
+        if number % 50 == 49 {
+            echo_works(&console);
+        }
     }
     let total = engine.stats().expect("stats").total();
     assert_eq!((total.strangers, total.over_share, total.kernel_dropped), (500, 0, 0));

@@ -1,14 +1,14 @@
 //! A console as its shard and its users share it: the ring, the input, and who waits.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::wait::Completer;
 use crate::config::ConsoleConfig;
 use crate::console::{Cursor, Log};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 
 /// Where a console is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl ConsoleShared {
     }
 
     /// Has every waiting reader look again at what stops it.
-    #[cfg(feature = "capi")]
+    #[cfg(any(feature = "capi", loom))]
     pub fn wake_readers(&self) {
         // Whoever saw no reason to stop is waiting once the lock can be had.
         drop(self.inner.lock());

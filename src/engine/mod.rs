@@ -8,6 +8,9 @@ mod inbox;
 #[cfg(all(test, feature = "sim", not(loom)))]
 #[path = "tests/panics.rs"]
 mod panics;
+#[cfg(all(test, loom))]
+#[path = "tests/models/mod.rs"]
+mod models;
 mod resolve;
 mod sessions;
 mod shard;
