@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::config::{BmcConfig, ConsoleConfig};
 use crate::console::Cursor;
 use crate::engine::{
-    BmcHandle, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine, deadline,
-    waiter,
+    BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine,
+    deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
@@ -106,6 +106,12 @@ impl Bmc {
         let shared = Arc::new(ConsoleShared::new(config));
         let inner = ConsoleInner { bmc: self.handle.clone(), shared };
         Ok(Console { inner: Arc::new(inner) })
+    }
+
+    /// What was counted since this handle was made. Blocks for one turn of a shard's loop; fails
+    /// with `TimedOut` when that takes two seconds, with `ShutDown` when the engine is gone.
+    pub fn stats(&self) -> Result<BmcStats> {
+        self.handle.stats()
     }
 
     /// The session as it stands.

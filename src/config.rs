@@ -33,6 +33,13 @@ pub struct EngineConfig {
     pub local_address: Option<IpAddr>,
     /// Threads that resolve names, 1 to 64, started with the first name. Default 2.
     pub resolvers: usize,
+    /// Logins that begin per second, over all shards, 1 to 1,000,000, or 0 for no limit. Default
+    /// 2,000. When thousands of BMCs come back after a power cut, they do so at this rate, in the
+    /// order in which they were asked for.
+    pub login_rate: u32,
+    /// Logins under way at once, over all shards, 1 to 1,000,000. Default 1,024. A BMC that has
+    /// not let us in within 3 s is not counted any more: dead ones keep nobody waiting longer.
+    pub logins_at_once: usize,
 }
 
 impl Default for EngineConfig {
@@ -45,6 +52,8 @@ impl Default for EngineConfig {
             receive_buffer_len: 1 << 20,
             local_address: None,
             resolvers: 2,
+            login_rate: 2000,
+            logins_at_once: 1024,
         }
     }
 }
@@ -56,7 +65,12 @@ impl EngineConfig {
             ("bmcs_per_socket", self.bmcs_per_socket, 65_536),
             ("inbox_len", self.inbox_len, 1 << 20),
             ("resolvers", self.resolvers, 64),
+            ("logins_at_once", self.logins_at_once, 1_000_000),
         ];
+        if self.login_rate > 1_000_000 {
+            let text = format!("login_rate is {}, not 0 to 1000000", self.login_rate);
+            return Err(Error::misuse(text));
+        }
         match limits.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
             None => Ok(()),
             Some((name, value, max)) => {
@@ -187,6 +201,17 @@ impl BmcConfig {
         }
         check_timing(&self.timing)?;
         Ok(self.session_config().check()?)
+    }
+}
+
+/// The BMC in a log line: its host, and its port where that is not the usual one.
+impl std::fmt::Display for BmcConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.port {
+            RMCP_PORT => f.write_str(&self.host),
+            port if self.host.contains(':') => write!(f, "[{}]:{port}", self.host),
+            port => write!(f, "{}:{port}", self.host),
+        }
     }
 }
 

@@ -119,7 +119,9 @@ pub use bmc::{Bmc, Console, FOREVER, RawReply, Reader};
 pub use command::CommandError;
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
-pub use engine::{BmcStatus, ConsoleState, ConsoleStats, Engine};
+pub use engine::{
+    BmcStats, BmcStatus, ConsoleState, ConsoleStats, Engine, EngineStats, ShardStats,
+};
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.
 pub use ipmi_rs_core;

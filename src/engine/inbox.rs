@@ -61,7 +61,8 @@ impl<C> Inbox<C> {
         }
     }
 
-    fn wake(&self) {
+    /// Has the shard take a turn.
+    pub fn wake(&self) {
         if !self.signal.signalled.swap(true, Ordering::SeqCst) {
             // It fails only when the shard's poll is gone; then there is nobody to wake.
             let _ = self.signal.waker.wake();
@@ -79,6 +80,11 @@ impl<C> Outlet<C> {
     /// Takes the next command.
     pub fn take(&self) -> Option<C> {
         self.receiver.try_recv().ok()
+    }
+
+    /// How many commands wait.
+    pub fn len(&self) -> usize {
+        self.receiver.len()
     }
 
     /// Whether a command waits.

@@ -1,5 +1,6 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
+mod admission;
 mod console;
 mod deadline;
 mod inbox;
@@ -9,14 +10,18 @@ mod shard;
 mod slots;
 mod socket;
 mod sockets;
+mod stats;
 mod wait;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
+
+use self::admission::Admission;
 
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats};
@@ -26,6 +31,7 @@ use self::shard::{Command, Shard};
 pub use self::slots::BmcStatus;
 pub(crate) use self::slots::{BmcKey, BmcShared};
 use self::sockets::WAKER;
+pub use self::stats::{BmcStats, EngineStats, ShardStats};
 pub(crate) use self::wait::{deadline, waiter};
 use crate::config::{BmcConfig, EngineConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -73,27 +79,58 @@ impl Engine {
     /// or poll.
     pub fn new(config: EngineConfig) -> Result<Engine> {
         config.check()?;
-        let resolvers = Resolvers::new(config.resolvers);
-        let mut engine = Engine {
-            shared: Arc::new(EngineShared { shards: Vec::new(), next_id: AtomicU64::new(1) }),
-            threads: Vec::new(),
-        };
+        let failed = |error: io::Error| Error::io("cannot start a shard", &error);
+        let mut polls = Vec::new();
         let mut shards = Vec::new();
-        for number in 0..config.shards {
-            let started = start_shard(number, &config, resolvers.clone());
-            match started {
-                Ok((handle, thread)) => {
-                    shards.push(handle);
-                    engine.threads.push(thread);
-                }
-                Err(error) => {
-                    engine.shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
-                    return Err(Error::io("cannot start a shard", &error));
-                }
-            }
+        for _ in 0..config.shards {
+            let poll = Poll::new().map_err(failed)?;
+            let waker = Waker::new(poll.registry(), WAKER).map_err(failed)?;
+            let (inbox, outlet) = inbox(config.inbox_len, waker);
+            polls.push((poll, outlet));
+            shards.push(ShardHandle { inbox, bmcs: AtomicUsize::new(0) });
         }
-        engine.shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+        let inboxes: Vec<_> = shards.iter().map(|shard| shard.inbox.clone()).collect();
+        let admission = Arc::new(Admission::new(
+            config.login_rate,
+            config.logins_at_once,
+            config.shards,
+            Instant::now(),
+            Box::new(move |shard| inboxes[shard].wake()),
+        ));
+        let resolvers = Resolvers::new(config.resolvers);
+        let shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+        // From here on, an engine that is not finished ends those threads it has.
+        let mut engine = Engine { shared: shared.clone(), threads: Vec::new() };
+        for (number, (poll, outlet)) in polls.into_iter().enumerate() {
+            let shard = Shard::new(
+                poll,
+                outlet,
+                shared.shards[number].inbox.clone(),
+                number,
+                config.clone(),
+                resolvers.clone(),
+                admission.clone(),
+            );
+            let thread = thread::Builder::new().name(format!("bmclink-{number}"));
+            engine.threads.push(thread.spawn(move || shard.run()).map_err(failed)?);
+        }
         Ok(engine)
+    }
+
+    /// What was counted since the engine was made, by shard. Blocks for one turn of each shard's
+    /// loop; fails with `TimedOut` when one does not answer within two seconds.
+    pub fn stats(&self) -> Result<EngineStats> {
+        let until = deadline(LAST_WORD);
+        let mut waits = Vec::new();
+        for shard in &self.shared.shards {
+            let (wait, done) = waiter();
+            shard.inbox.send(Command::Stats { done }, until)?;
+            waits.push(wait);
+        }
+        let answer = |wait: &Arc<wait::Waiter<_>>| {
+            wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
+        };
+        Ok(EngineStats { shards: waits.iter().map(answer).collect::<Result<_>>()? })
     }
 
     pub(crate) fn add(&self, config: BmcConfig) -> Result<BmcHandle> {
@@ -114,20 +151,6 @@ impl Engine {
         shard.bmcs.fetch_add(1, Ordering::Relaxed);
         Ok(BmcHandle { engine: self.shared.clone(), shard: number, key, shared })
     }
-}
-
-fn start_shard(
-    number: usize,
-    config: &EngineConfig,
-    resolvers: Arc<Resolvers>,
-) -> std::io::Result<(ShardHandle, JoinHandle<()>)> {
-    let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
-    let (inbox, outlet) = inbox(config.inbox_len, waker);
-    let shard = Shard::new(poll, outlet, inbox.clone(), config.clone(), resolvers);
-    let thread =
-        thread::Builder::new().name(format!("bmclink-{number}")).spawn(move || shard.run())?;
-    Ok((ShardHandle { inbox, bmcs: AtomicUsize::new(0) }, thread))
 }
 
 impl Drop for Engine {
@@ -213,6 +236,14 @@ impl BmcHandle {
         }
         self.send(Command::Cancel { bmc: self.key, token }, deadline(LAST_WORD))?;
         Err(Error::new(ErrorKind::TimedOut))
+    }
+
+    /// What was counted of this BMC.
+    pub fn stats(&self) -> Result<BmcStats> {
+        let until = deadline(LAST_WORD);
+        let (wait, done) = waiter();
+        self.send(Command::BmcStats { bmc: self.key, done }, until)?;
+        wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
     /// There is new input in a console.

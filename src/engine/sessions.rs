@@ -22,18 +22,18 @@ impl Shard {
         }
         match slot.phase {
             Phase::Session => self.drain(now, bmc),
-            Phase::Resolving => {}
-            Phase::Idle => self.resolve(now, bmc),
+            Phase::Resolving | Phase::Waiting => {}
+            Phase::Idle => self.resolve(bmc),
         }
     }
 
-    pub(super) fn resolve(&mut self, now: Instant, bmc: BmcKey) {
+    fn resolve(&mut self, bmc: BmcKey) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         let config = &slot.shared.config;
         slot.icmp = None;
         if let Some(address) = literal(&config.host, config.port) {
             slot.addresses = vec![address];
-            return self.log_in(now, bmc);
+            return self.wait_for_turn(bmc);
         }
         slot.phase = Phase::Resolving;
         slot.lookup += 1;
@@ -50,7 +50,6 @@ impl Shard {
 
     pub(super) fn on_resolved(
         &mut self,
-        now: Instant,
         bmc: BmcKey,
         lookup: u64,
         addresses: Result<Vec<SocketAddr>>,
@@ -63,9 +62,50 @@ impl Shard {
         match addresses {
             Ok(addresses) => {
                 slot.addresses = addresses;
-                self.log_in(now, bmc);
+                self.wait_for_turn(bmc);
             }
             Err(error) => slot.fail_waiters(&error),
+        }
+    }
+
+    /// Puts a BMC into the line of those who want to log in. It keeps the place it may have.
+    fn wait_for_turn(&mut self, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        slot.phase = Phase::Waiting;
+        if !std::mem::replace(&mut slot.in_line, true) {
+            self.line.push(bmc);
+        }
+    }
+
+    /// Lets those log in whose turn it is, at most `max` of them.
+    pub(super) fn admit(&mut self, now: Instant, max: usize) {
+        while let Some(bmc) = self.line.expire(now) {
+            self.end_of_login(bmc);
+        }
+        let mut begun = 0;
+        while let Some(bmc) = self.line.first() {
+            let waits = self.bmcs.get(bmc).is_some_and(|slot| slot.phase == Phase::Waiting);
+            if !waits {
+                self.line.skip();
+            } else if begun == max || !self.line.begin(&self.admission, now) {
+                return;
+            }
+            if let Some(slot) = self.bmcs.get_mut(bmc) {
+                slot.in_line = false;
+                slot.logging_in = waits;
+            }
+            if waits {
+                begun += 1;
+                self.log_in(now, bmc);
+            }
+        }
+    }
+
+    /// A login does not count as running any more.
+    pub(super) fn end_of_login(&mut self, bmc: BmcKey) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if std::mem::take(&mut slot.logging_in) {
+            self.line.end(&self.admission);
         }
     }
 
@@ -74,7 +114,7 @@ impl Shard {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         let Some(&peer) = slot.addresses.first() else {
             let error = Error::with_text(ErrorKind::NameNotFound, "the name has no address");
-            return slot.fail_waiters(&error);
+            return self.forget_session(bmc, &error);
         };
         let config = slot.shared.config.session_config();
         let started = config.check().map_err(Error::from).and_then(|()| {
@@ -86,7 +126,7 @@ impl Shard {
         });
         let (socket, seed) = match started {
             Ok(started) => started,
-            Err(error) => return slot.fail_waiters(&error),
+            Err(error) => return self.forget_session(bmc, &error),
         };
         log::debug!(target: "bmclink::session", "{}: logging in at {peer}", slot.shared.name());
         let mut session = Session::new(Arc::new(config), slot.learned, seed, now);
@@ -99,37 +139,47 @@ impl Shard {
         self.drain(now, bmc);
     }
 
-    pub(super) fn on_closed(&mut self, now: Instant, bmc: BmcKey, failure: Failure) {
+    pub(super) fn on_closed(&mut self, bmc: BmcKey, failure: Failure) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         let error = slot.error_of(failure);
         log::info!(target: "bmclink::session", "{}: session ended: {error}", slot.shared.name());
         let was_up = slot.shared.status.lock().connected;
+        let asked_for = failure.cause == Cause::Closed;
+        if was_up && !asked_for {
+            slot.stats.sessions_lost += 1;
+            self.stats.sessions_lost += 1;
+        } else if !was_up && !asked_for {
+            slot.stats.logins_failed += 1;
+            self.stats.logins_failed += 1;
+        }
         let silent = failure.cause == Cause::TimedOut && failure.stage == Stage::Capabilities;
         // A name's other addresses are tried when this one is silent.
         if !was_up && silent && slot.addresses.len() > 1 && !slot.released {
             slot.addresses.remove(0);
             self.drop_session(bmc);
-            return self.log_in(now, bmc);
+            return self.wait_for_turn(bmc);
         }
         let closed_for_later = failure.cause == Cause::Closed && slot.is_wanted();
         if closed_for_later && !slot.released {
             // It was closed because nobody wanted it, and somebody does again.
             self.drop_session(bmc);
-            return self.resolve(now, bmc);
+            return self.resolve(bmc);
         }
         self.forget_session(bmc, &error);
     }
 
     /// Takes a session that is over out of its slot.
     fn drop_session(&mut self, bmc: BmcKey) {
+        self.end_of_login(bmc);
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         slot.phase = Phase::Idle;
         if let Some(live) = slot.live.take() {
             self.sockets.give_back(self.poll.registry(), live.socket, live.peer);
             slot.learned = live.session.learned();
-            let mut status = slot.shared.status.lock();
-            status.connected = false;
-            status.counters = live.session.counters();
+            slot.stats.counters.add(&live.session.counters());
+            let was_up = std::mem::take(&mut slot.shared.status.lock().connected);
+            self.stats.sessions -= usize::from(was_up);
+            self.stats.consoles -= usize::from(std::mem::take(&mut slot.sol_is_up));
         }
     }
 

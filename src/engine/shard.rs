@@ -1,9 +1,13 @@
 //! The loop: one thread, one `mio::Poll`, its own sessions.
 //!
-//! One turn: wait; take commands; receive a batch; fire deadlines; and after each input drain
-//! the session it went to. What is to be sent is collected and goes out at the end of the turn.
+//! One turn: wait; receive; fire deadlines; take commands; let logins begin; and after each input
+//! drain the session it went to. What is to be sent is collected and goes out together.
+//!
+//! That order is the order of what matters when there is more to do than time. What came in is
+//! taken and acknowledged first: a BMC repeats, and gives up, what is not. Keepalives and
+//! retransmissions follow. What users want sent, and new logins, come last, and of these little
+//! per turn while datagrams wait. Everything has a share per turn, so that nothing waits for ever.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +17,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 use slotmap::SlotMap;
 
+use super::admission::{Admission, Line};
 use super::console::{ConsoleShared, ConsoleState, Input};
 use super::deadline::Deadlines;
 use super::inbox::{Inbox, Outlet};
@@ -20,15 +25,24 @@ use super::resolve::Resolvers;
 use super::slots::{BmcKey, BmcShared, Phase, Slot};
 use super::socket::ReceiveBatch;
 use super::sockets::{Sockets, WAKER};
+use super::stats::{BmcStats, ShardStats};
 use super::wait::Completer;
 use crate::config::EngineConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Event, Output, Reply, Request};
+use crate::session::{Event, Output, Reply, Request, SolEvent};
 
-/// Commands taken before the sockets are looked at again.
+/// Commands taken and logins begun before the sockets are looked at again; and while datagrams
+/// were left over.
 const COMMANDS_PER_TURN: usize = 1024;
+const COMMANDS_PER_TURN_BEHIND: usize = 64;
+const LOGINS_PER_TURN: usize = 256;
+const LOGINS_PER_TURN_BEHIND: usize = 4;
 /// Batches taken from one socket per turn: a flood must not keep commands and timers waiting.
 const BATCHES_PER_TURN: usize = 4;
+/// Deadlines taken per turn.
+const DEADLINES_PER_TURN: usize = 1024;
+/// ICMP errors taken from one socket per turn.
+const ICMP_ERRORS_PER_TURN: usize = 64;
 /// How long the shard may take to close its sessions when the engine is dropped.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(2500);
 
@@ -40,6 +54,8 @@ pub(super) enum Command {
     GiveUp { bmc: BmcKey, id: u64 },
     Request { bmc: BmcKey, request: Request, done: Completer<Reply> },
     Cancel { bmc: BmcKey, token: u64 },
+    BmcStats { bmc: BmcKey, done: Completer<BmcStats> },
+    Stats { done: Completer<ShardStats> },
     ConsoleConnect { bmc: BmcKey, id: u64, console: Arc<ConsoleShared>, done: Completer<()> },
     ConsoleInput { bmc: BmcKey },
     ConsoleClose { bmc: BmcKey, console: Arc<ConsoleShared>, done: Completer<()> },
@@ -56,6 +72,9 @@ pub(super) struct Shard {
     pub(super) bmcs: SlotMap<BmcKey, Slot>,
     deadlines: Deadlines<BmcKey>,
     pub(super) resolvers: Arc<Resolvers>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) line: Line,
+    pub(super) stats: ShardStats,
     /// Scratch of one drain: the datagram or characters just given, and a turn's characters.
     out: Vec<u8>,
     characters: Vec<u8>,
@@ -73,8 +92,10 @@ impl Shard {
         poll: Poll,
         outlet: Outlet<Command>,
         inbox: Inbox<Command>,
+        number: usize,
         config: EngineConfig,
         resolvers: Arc<Resolvers>,
+        admission: Arc<Admission>,
     ) -> Self {
         Shard {
             poll,
@@ -85,6 +106,9 @@ impl Shard {
             bmcs: SlotMap::with_key(),
             deadlines: Deadlines::new(),
             resolvers,
+            admission,
+            line: Line::new(number),
+            stats: ShardStats::default(),
             out: Vec::new(),
             characters: Vec::new(),
             input: Vec::new(),
@@ -107,45 +131,56 @@ impl Shard {
                 log::error!(target: "bmclink::engine", "poll failed: {error}");
                 return;
             }
-            let now = clock();
+            self.stats.turns += 1;
+            self.stats.turns_behind += u64::from(self.sockets.readable() > 0);
             for event in &events {
                 if event.token() != WAKER {
-                    self.sockets.set_ready(event.token());
+                    self.sockets.set_readable(event.token(), event.is_error());
                 }
             }
-            self.outlet.rearm();
-            self.take_commands(now);
-            self.take_icmp_errors(now);
-            self.receive(now);
-            self.fire_deadlines(now);
-            self.sockets.flush();
+            self.turn(clock());
         }
     }
 
+    fn turn(&mut self, now: Instant) {
+        self.receive(now);
+        self.sockets.flush();
+        let behind = self.sockets.readable() > 0;
+        self.fire_deadlines(now);
+        self.outlet.rearm();
+        self.take_commands(now, if behind { COMMANDS_PER_TURN_BEHIND } else { COMMANDS_PER_TURN });
+        self.admit(now, if behind { LOGINS_PER_TURN_BEHIND } else { LOGINS_PER_TURN });
+        self.sockets.flush();
+    }
+
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        if self.sockets.any_ready() || self.outlet.has_more() {
+        if self.sockets.readable() > 0 || self.outlet.has_more() || self.line.is_due() {
             return Some(Duration::ZERO);
         }
-        let next = self.deadlines.next().into_iter().chain(self.stopping).min();
-        next.map(|at| at.saturating_duration_since(now))
+        let next = self.deadlines.next().into_iter().chain(self.stopping).chain(self.line.next());
+        next.min().map(|at| at.saturating_duration_since(now))
     }
 
     // Input
 
-    fn take_commands(&mut self, now: Instant) {
-        for _ in 0..COMMANDS_PER_TURN {
+    fn take_commands(&mut self, now: Instant, max: usize) {
+        for _ in 0..max {
             match self.outlet.take() {
                 Some(command) => self.on_command(now, command),
                 None => return,
             }
+            self.stats.calls += 1;
         }
     }
 
-    fn take_icmp_errors(&mut self, now: Instant) {
-        while let Some((bmc, error)) = self.sockets.take_icmp_error() {
+    fn take_icmp_errors(&mut self, now: Instant, socket: usize) {
+        for _ in 0..ICMP_ERRORS_PER_TURN {
+            let Some((bmc, error)) = self.sockets.take_icmp_error(socket) else { return };
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
             log::debug!(target: "bmclink::net", "{}: {}", slot.shared.name(), error.text());
             slot.icmp = Some(error);
+            slot.stats.icmp_errors += 1;
+            self.stats.icmp_errors += 1;
             if let Some(live) = &mut slot.live {
                 live.session.handle_hint(now);
             }
@@ -154,23 +189,37 @@ impl Shard {
     }
 
     fn receive(&mut self, now: Instant) {
-        for at in 0..self.sockets.len() {
+        for _ in 0..self.sockets.readable() {
+            let Some(socket) = self.sockets.next_readable() else { return };
+            self.take_icmp_errors(now, socket);
+            let mut more = true;
             for _ in 0..BATCHES_PER_TURN {
-                let count = self.sockets.receive(at, &mut self.batch);
-                if count == 0 {
+                let received = self.sockets.receive(socket, &mut self.batch);
+                for place in 0..received.count {
+                    self.take_datagram(now, socket, place);
+                }
+                more = received.more;
+                if !more {
                     break;
                 }
-                for place in 0..count {
-                    self.take_datagram(now, at, place);
-                }
+            }
+            if more {
+                self.sockets.read_on(socket);
             }
         }
     }
 
     fn take_datagram(&mut self, now: Instant, socket: usize, place: usize) {
         let Some((from, datagram)) = self.batch.datagram(place) else { return };
-        let Some(bmc) = self.sockets.peer(socket, from) else { return };
+        let Some(bmc) = self.sockets.peer(socket, from, datagram.len()) else {
+            self.stats.strangers += 1;
+            return;
+        };
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        if !slot.takes_share(self.stats.turns) {
+            self.stats.over_share += 1;
+            return;
+        }
         let Some(live) = &mut slot.live else { return };
         let session = &mut live.session;
         match catch_unwind(AssertUnwindSafe(|| session.handle_datagram(now, datagram))) {
@@ -184,7 +233,9 @@ impl Shard {
     }
 
     fn fire_deadlines(&mut self, now: Instant) {
-        while let Some((at, bmc)) = self.deadlines.pop(now) {
+        for _ in 0..DEADLINES_PER_TURN {
+            let Some((at, bmc)) = self.deadlines.pop(now) else { return };
+            self.stats.deadlines += 1;
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
             if !self.deadlines.fire(at, bmc, &mut slot.armed, now) {
                 continue;
@@ -203,6 +254,7 @@ impl Shard {
     fn on_panic(&mut self, bmc: BmcKey) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         log::error!(target: "bmclink::engine", "{}: session panicked", slot.shared.name());
+        self.stats.panics += 1;
         let error = Error::new(ErrorKind::Internal);
         // What it had half given belongs to nobody else's console.
         self.characters.clear();
@@ -221,6 +273,12 @@ impl Shard {
             Command::GiveUp { bmc, id } => self.on_give_up(now, bmc, id),
             Command::Request { bmc, request, done } => self.on_request(now, bmc, request, done),
             Command::Cancel { bmc, token } => self.on_cancel(now, bmc, token),
+            Command::BmcStats { bmc, done } => {
+                if let Some(slot) = self.bmcs.get(bmc) {
+                    done.complete(Ok(slot.stats(now)));
+                }
+            }
+            Command::Stats { done } => done.complete(Ok(self.stats())),
             Command::ConsoleConnect { bmc, id, console, done } => {
                 self.on_console_connect(now, bmc, id, console, done);
             }
@@ -229,7 +287,7 @@ impl Shard {
                 self.on_console_close(now, bmc, &console, done);
             }
             Command::Resolved { bmc, lookup, addresses } => {
-                self.on_resolved(now, bmc, lookup, addresses);
+                self.on_resolved(bmc, lookup, addresses);
             }
             Command::Stop => self.on_stop(now),
         }
@@ -304,7 +362,7 @@ impl Shard {
             if let Some(live) = &mut slot.live {
                 live.session.close(now);
             }
-        } else if slot.phase == Phase::Resolving && !slot.is_wanted() {
+        } else if matches!(slot.phase, Phase::Resolving | Phase::Waiting) && !slot.is_wanted() {
             slot.phase = Phase::Idle;
         }
         self.drain(now, bmc);
@@ -487,6 +545,15 @@ impl Shard {
         moved
     }
 
+    fn stats(&self) -> ShardStats {
+        let mut stats = self.stats;
+        stats.bmcs = self.bmcs.len();
+        (stats.logins_waiting, stats.logins_running) = self.line.len();
+        stats.calls_waiting = self.outlet.len();
+        self.sockets.count_into(&mut stats);
+        stats
+    }
+
     // Events
 
     fn on_event(&mut self, now: Instant, bmc: BmcKey, event: Event) {
@@ -502,17 +569,31 @@ impl Shard {
                 status.logins += 1;
                 status.last_error = None;
                 drop(status);
+                slot.stats.logins += 1;
+                self.stats.logins += 1;
+                self.stats.sessions += 1;
                 for (_, waiter) in slot.waiters.drain(..) {
                     waiter.complete(Ok(()));
                 }
+                self.end_of_login(bmc);
             }
             Event::Reply { token, result } => {
                 if let Some(done) = slot.pending.remove(&token) {
                     done.complete(result.map_err(|failure| slot.error_of(failure)));
                 }
             }
-            Event::Sol(event) => slot.on_sol_event(event),
-            Event::Closed(failure) => self.on_closed(now, bmc, failure),
+            Event::Sol(event) => {
+                let is_up = match &event {
+                    SolEvent::Activated { .. } => true,
+                    SolEvent::Ended(_) => false,
+                    _ => slot.sol_is_up,
+                };
+                let was_up = std::mem::replace(&mut slot.sol_is_up, is_up);
+                self.stats.consoles += usize::from(is_up);
+                self.stats.consoles -= usize::from(was_up);
+                slot.on_sol_event(event);
+            }
+            Event::Closed(failure) => self.on_closed(bmc, failure),
         }
     }
 }
@@ -522,6 +603,3 @@ fn take_waiter(waiters: &mut Vec<(u64, Completer<()>)>, id: u64, found: &mut Vec
         found.push(waiters.swap_remove(at).1);
     }
 }
-
-/// A shard's own map from addresses to BMCs, per socket.
-pub(super) type Peers = HashMap<SocketAddr, BmcKey>;

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use slotmap::new_key_type;
 
 use super::console::ConsoleShared;
 use super::deadline::Armed;
 use super::socket::IcmpError;
+use super::stats::BmcStats;
 use super::wait::Completer;
 use crate::config::BmcConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{
-    Cause, CipherSuiteId, Counters, Failure, Learned, Reply, Session, SolEvent, Stage,
-};
+use crate::session::{Cause, CipherSuiteId, Failure, Learned, Reply, Session, SolEvent, Stage};
 use crate::sync::Mutex;
 use crate::wire::PrivilegeLevel;
 
@@ -46,9 +46,11 @@ pub struct BmcStatus {
     pub logins: u64,
     /// Why the last session or login ended.
     pub last_error: Option<Error>,
-    /// Packets of the session that is or was up last.
-    pub counters: Counters,
 }
+
+/// Datagrams of one BMC that are read in one turn. One that keeps to the protocol has a few on
+/// their way; what a flooding one sends beyond costs nobody time.
+const SHARE: u32 = 32;
 
 /// How a BMC stands at its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub(super) enum Phase {
     Idle,
     /// Its name is being looked up.
     Resolving,
+    /// Its login waits for its turn: the engine limits how many there are.
+    Waiting,
     /// A session logs in, is up, or closes.
     Session,
 }
@@ -101,6 +105,16 @@ pub(super) struct Slot {
     pub next_console: Option<ConsoleLink>,
     pub icmp: Option<IcmpError>,
     pub armed: Armed,
+    /// It is in the line of those who wait to log in; maybe it does not want to any more.
+    pub in_line: bool,
+    /// Its login counts as running.
+    pub logging_in: bool,
+    /// SOL is active.
+    pub sol_is_up: bool,
+    /// Of how many datagrams it has had its share, in which turn.
+    share: (u64, u32),
+    /// What was counted, the live session apart.
+    pub stats: BmcStats,
     /// The last handle is gone: close, then forget.
     pub released: bool,
     /// The engine is being dropped: that is why things are closed.
@@ -125,6 +139,11 @@ impl Slot {
             next_console: None,
             icmp: None,
             armed: Armed::default(),
+            in_line: false,
+            logging_in: false,
+            sol_is_up: false,
+            share: (0, 0),
+            stats: BmcStats::default(),
             released: false,
             shut_down: false,
             next_token: 0,
@@ -136,6 +155,27 @@ impl Slot {
         !self.waiters.is_empty()
             || !self.pending.is_empty()
             || self.consoles().any(|console| console.wanted)
+    }
+
+    /// Whether it may have one more datagram read in this turn.
+    pub fn takes_share(&mut self, turn: u64) -> bool {
+        let taken = if self.share.0 == turn { self.share.1 } else { 0 };
+        self.share = (turn, taken + 1);
+        let fits = taken < SHARE;
+        self.stats.over_share += u64::from(!fits);
+        fits
+    }
+
+    /// What was counted, the live session and all before it.
+    pub fn stats(&self, now: Instant) -> BmcStats {
+        let mut stats = self.stats.clone();
+        stats.requests = self.pending.len();
+        if let Some(live) = &self.live {
+            stats.counters.add(&live.session.counters());
+            stats.round_trip = live.session.rtt();
+            stats.last_heard = Some(now.saturating_duration_since(live.session.last_valid()));
+        }
+        stats
     }
 
     /// The console that is attached and the one that follows it.
@@ -184,6 +224,10 @@ impl Slot {
 
     /// What is known of a login that has neither succeeded nor failed yet.
     pub fn why_not_yet(&self) -> Error {
+        if self.phase == Phase::Waiting {
+            let text = "many logins are under way: this one was still waiting for its turn";
+            return Error::with_text(ErrorKind::TimedOut, text);
+        }
         let Some(live) = &self.live else { return Error::new(ErrorKind::TimedOut) };
         let stage =
             if live.session.is_active() { Stage::ActivateSol } else { live.session.stage() };
@@ -289,7 +333,7 @@ impl ConsoleLink {
 
 impl BmcShared {
     /// The BMC in a log line.
-    pub fn name(&self) -> &str {
-        &self.config.host
+    pub fn name(&self) -> &impl std::fmt::Display {
+        &self.config
     }
 }

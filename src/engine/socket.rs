@@ -1,20 +1,21 @@
 //! UDP sockets shared by many BMCs: batches in and out, and what ICMP says of them.
 
 use std::io;
-use std::mem::size_of;
+use std::mem::{MaybeUninit, size_of};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendto, setsockopt, sockopt,
 };
 
 use crate::wire::DATAGRAM_MAX;
 
-/// Datagrams per system call.
+/// Datagrams per system call, at most, and asked for when it is quiet.
 const BATCH: usize = 64;
+const BATCH_MIN: usize = 4;
 /// One byte more than a datagram may have, so that a longer one shows.
 const BUFFER_LEN: usize = DATAGRAM_MAX + 1;
 
@@ -25,8 +26,11 @@ pub(super) fn open(ipv6: bool, local: Option<IpAddr>, receive_len: usize) -> io:
     let address = local.filter(|local| local.is_ipv6() == ipv6).unwrap_or(any);
     let socket = UdpSocket::bind(SocketAddr::new(address, 0))?;
     socket.set_nonblocking(true)?;
-    // The kernel may give less; drops are what then happens, and they are repaired.
-    let _ = setsockopt(&socket, sockopt::RcvBuf, &receive_len);
+    // Past the system's limit where we may, else up to it. Drops are what happens when it is
+    // too little, and they are repaired.
+    if setsockopt(&socket, sockopt::RcvBufForce, &receive_len).is_err() {
+        let _ = setsockopt(&socket, sockopt::RcvBuf, &receive_len);
+    }
     // Without these an ICMP error would vanish: the socket is not connected.
     if ipv6 {
         setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
@@ -41,6 +45,17 @@ pub(super) struct ReceiveBatch {
     buffers: Box<[[u8; BUFFER_LEN]]>,
     names: Box<[libc::sockaddr_storage]>,
     lengths: [usize; BATCH],
+    /// How many datagrams the next call asks for: every one costs its headers to be written,
+    /// also when there is only one to be had.
+    asked: usize,
+}
+
+/// What one receiving call gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Received {
+    pub count: usize,
+    /// There may be more. When not, the next datagram is announced by the poll.
+    pub more: bool,
 }
 
 impl ReceiveBatch {
@@ -51,12 +66,22 @@ impl ReceiveBatch {
             buffers: vec![[0; BUFFER_LEN]; BATCH].into_boxed_slice(),
             names: vec![name; BATCH].into_boxed_slice(),
             lengths: [0; BATCH],
+            asked: BATCH_MIN,
         }
     }
 
-    /// Receives up to 64 datagrams; says how many. `WouldBlock` when there are none.
-    pub fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<usize> {
-        self.receive_raw(socket.as_raw_fd())
+    /// Receives up to 64 datagrams. `WouldBlock` when there are none.
+    pub fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {
+        let asked = self.asked;
+        let count = self.receive_raw(socket.as_raw_fd(), asked)?;
+        let more = count == asked;
+        // Fan-in comes in waves: grow fast, shrink when less than a quarter was used.
+        if more {
+            self.asked = (asked * 4).min(BATCH);
+        } else if count * 4 < asked {
+            self.asked = (asked / 2).max(BATCH_MIN);
+        }
+        Ok(Received { count, more })
     }
 
     /// The datagram at a place of the last call, and where it came from.
@@ -66,31 +91,34 @@ impl ReceiveBatch {
         Some((from, self.buffers.get_mut(at)?.get_mut(..*len)?))
     }
 
-    fn receive_raw(&mut self, fd: RawFd) -> io::Result<usize> {
-        let mut vectors: [libc::iovec; BATCH] =
-            [libc::iovec { iov_base: ptr::null_mut(), iov_len: BUFFER_LEN }; BATCH];
-        let mut headers: [libc::mmsghdr; BATCH] = zeroed_headers();
-        for at in 0..BATCH {
-            vectors[at].iov_base = self.buffers[at].as_mut_ptr().cast();
-            let header = &mut headers[at].msg_hdr;
-            header.msg_iov = &raw mut vectors[at];
-            header.msg_iovlen = 1;
-            header.msg_name = (&raw mut self.names[at]).cast();
-            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    fn receive_raw(&mut self, fd: RawFd, asked: usize) -> io::Result<usize> {
+        let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
+        let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
+        for at in 0..asked {
+            let buffer = self.buffers[at].as_mut_ptr().cast();
+            let vector = vectors[at].write(libc::iovec { iov_base: buffer, iov_len: BUFFER_LEN });
+            let mut header = empty_header();
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_name = (&raw mut self.names[at]).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            headers[at].write(header);
         }
-        // SAFETY: every pointer in the headers is to a live buffer of the length stated with it.
+        // SAFETY: the first `asked` headers were written, and every pointer in them is to a live
+        // buffer of the length stated with it.
         let received = unsafe {
             libc::recvmmsg(
                 fd,
-                headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                headers.as_mut_ptr().cast(),
+                asked as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
         let count = Errno::result(received).map_err(io::Error::from)? as usize;
         for (len, header) in self.lengths.iter_mut().zip(&headers).take(count) {
-            *len = header.msg_len as usize;
+            // SAFETY: the kernel gave `count` datagrams, at most as many as headers were written.
+            *len = unsafe { header.assume_init_ref() }.msg_len as usize;
         }
         Ok(count)
     }
@@ -112,14 +140,14 @@ impl SendBatch {
         self.queue.push((to, buffer));
     }
 
-    /// Sends everything. What the kernel does not take is lost, as on any network; says how
-    /// many datagrams that were.
-    pub fn flush(&mut self, socket: &impl AsRawFd) -> usize {
+    /// Sends everything. What the kernel does not take is lost, as on any network.
+    pub fn flush(&mut self, socket: &impl AsRawFd) -> Flushed {
         let fd = socket.as_raw_fd();
         let mut at = 0;
-        let mut lost = 0;
+        let mut flushed = Flushed::default();
         let mut refused = 0;
         while at < self.queue.len() {
+            flushed.calls += 1;
             match send_some(fd, &self.queue[at..]) {
                 Ok(sent) => {
                     at += sent;
@@ -134,11 +162,11 @@ impl SendBatch {
                     refused += 1;
                 }
                 Err(Errno::EAGAIN | Errno::ENOBUFS) => {
-                    lost += self.queue.len() - at;
+                    flushed.failed += (self.queue.len() - at) as u64;
                     break;
                 }
                 Err(_) => {
-                    lost += 1;
+                    flushed.failed += 1;
                     at += 1;
                     refused = 0;
                 }
@@ -146,7 +174,7 @@ impl SendBatch {
         }
         let room = (BATCH * 2).saturating_sub(self.spare.len());
         self.spare.extend(self.queue.drain(..).take(room).map(|(_, buffer)| buffer));
-        lost
+        flushed
     }
 
     /// Whether anything waits.
@@ -155,35 +183,51 @@ impl SendBatch {
     }
 }
 
+/// What one flush did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Flushed {
+    /// Datagrams the kernel did not take.
+    pub failed: u64,
+    /// System calls.
+    pub calls: u64,
+}
+
 fn send_some(fd: RawFd, queue: &[(SocketAddr, Vec<u8>)]) -> nix::Result<usize> {
+    if let [(to, datagram)] = queue {
+        return sendto(fd, datagram, &SockaddrStorage::from(*to), MsgFlags::MSG_DONTWAIT)
+            .map(|_| 1);
+    }
     let count = queue.len().min(BATCH);
-    let mut names: [SockaddrStorage; BATCH] =
-        [SockaddrStorage::from(SocketAddr::from(([0, 0, 0, 0], 0))); BATCH];
-    let mut vectors: [libc::iovec; BATCH] =
-        [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
-    let mut headers: [libc::mmsghdr; BATCH] = zeroed_headers();
+    let mut names = [const { MaybeUninit::<SockaddrStorage>::uninit() }; BATCH];
+    let mut vectors = [const { MaybeUninit::<libc::iovec>::uninit() }; BATCH];
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; BATCH];
     for (at, (to, datagram)) in queue.iter().enumerate().take(count) {
-        names[at] = SockaddrStorage::from(*to);
-        vectors[at].iov_base = datagram.as_ptr().cast_mut().cast();
-        vectors[at].iov_len = datagram.len();
-        let header = &mut headers[at].msg_hdr;
-        header.msg_iov = &raw mut vectors[at];
-        header.msg_iovlen = 1;
-        header.msg_name = (&raw mut names[at]).cast();
-        header.msg_namelen = match to {
+        let vector =
+            libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
+        let mut header = empty_header();
+        header.msg_hdr.msg_iov = vectors[at].write(vector);
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = ptr::from_mut(names[at].write((*to).into())).cast();
+        header.msg_hdr.msg_namelen = match to {
             SocketAddr::V4(_) => size_of::<libc::sockaddr_in>(),
             SocketAddr::V6(_) => size_of::<libc::sockaddr_in6>(),
         } as libc::socklen_t;
+        headers[at].write(header);
     }
-    // SAFETY: every pointer in the first `count` headers is to a live buffer of the length
-    // stated with it; the kernel only reads them.
+    // SAFETY: the first `count` headers were written, and every pointer in them is to a live
+    // buffer of the length stated with it; the kernel only reads those.
     let sent = unsafe {
-        libc::sendmmsg(fd, headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT as _)
+        libc::sendmmsg(
+            fd,
+            headers.as_mut_ptr().cast(),
+            count as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+        )
     };
     Errno::result(sent).map(|sent| sent as usize)
 }
 
-fn zeroed_headers() -> [libc::mmsghdr; BATCH] {
+fn empty_header() -> libc::mmsghdr {
     // SAFETY: a message header is plain data; all zeros is a valid, empty one.
     unsafe { std::mem::zeroed() }
 }
@@ -204,6 +248,39 @@ fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
             Some(SocketAddrV6::new(ip, port, 0, v6.sin6_scope_id).into())
         }
         _ => None,
+    }
+}
+
+/// How the kernel's receive buffer of a socket stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ReceiveBuffer {
+    /// What the kernel gave: datagrams with their overhead.
+    pub len: u32,
+    /// Datagrams it had no room for, since the socket was opened.
+    pub dropped: u32,
+}
+
+/// Asks the kernel how a socket's receive buffer stands.
+pub(super) fn receive_buffer(socket: &impl AsRawFd) -> ReceiveBuffer {
+    // SO_MEMINFO gives nine numbers: of the receive side the second is the limit, the ninth the
+    // drops.
+    let mut numbers = [0u32; 9];
+    let mut len = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to the live array, and `len`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    // A kernel before 4.12 has no such option: zeros then.
+    if result == 0 {
+        ReceiveBuffer { len: numbers[1], dropped: numbers[8] }
+    } else {
+        ReceiveBuffer::default()
     }
 }
 
@@ -272,7 +349,7 @@ mod tests {
         let mut got = Vec::new();
         let end = Instant::now() + Duration::from_secs(5);
         while got.len() < count && Instant::now() < end {
-            let received = batch.receive(socket).unwrap_or(0);
+            let received = batch.receive(socket).map_or(0, |received| received.count);
             for at in 0..received {
                 let (from, datagram) = batch.datagram(at).expect("a datagram");
                 got.push((from, datagram.to_vec()));
@@ -297,7 +374,7 @@ mod tests {
             for number in 0..150u8 {
                 out.push(to, &vec![number; usize::from(number) + 1]);
             }
-            assert_eq!(out.flush(&a), 0);
+            assert_eq!(out.flush(&a).failed, 0);
             let got = receive_within(&mut ReceiveBatch::new(), &b, 150);
             assert_eq!(got.len(), 150);
             for (number, (from, datagram)) in got.into_iter().enumerate() {
@@ -319,7 +396,7 @@ mod tests {
         for number in 0..100u8 {
             out.push(gone, b"nobody there");
             out.push(to, &[number]);
-            assert_eq!(out.flush(&socket), 0);
+            assert_eq!(out.flush(&socket).failed, 0);
             while let Some(error) = take_icmp_error(&socket) {
                 assert_eq!((error.to, error.is_refused()), (gone, true));
                 errors += 1;

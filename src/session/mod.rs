@@ -402,6 +402,11 @@ impl Session {
         self.requests.len()
     }
 
+    /// When the last valid packet of the BMC came; at first, when the login began.
+    pub fn last_valid(&self) -> Instant {
+        self.last_valid
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         let mut counters = self.counters;

@@ -61,6 +61,22 @@ pub struct Counters {
     pub sol_duplicates: u32,
 }
 
+impl Counters {
+    /// Adds what another session counted.
+    pub fn add(&mut self, other: &Counters) {
+        self.received += other.received;
+        self.sent += other.sent;
+        for (sum, more) in self.dropped.iter_mut().zip(other.dropped) {
+            *sum = sum.saturating_add(more);
+        }
+        self.bad_checksums = self.bad_checksums.saturating_add(other.bad_checksums);
+        self.request_retransmits =
+            self.request_retransmits.saturating_add(other.request_retransmits);
+        self.sol_retransmits = self.sol_retransmits.saturating_add(other.sol_retransmits);
+        self.sol_duplicates = self.sol_duplicates.saturating_add(other.sol_duplicates);
+    }
+}
+
 /// What [`Session::poll_output`](super::Session::poll_output) gives.
 #[derive(Debug)]
 pub enum Output {

@@ -46,7 +46,7 @@ fn a_mebibyte_is_typed_exactly_right_after_another_client() {
     console.write_all(&input, secs(600)).unwrap_or_else(|error| panic!("{}", explain(&error)));
     console.drain(secs(60)).unwrap_or_else(|error| panic!("{}", explain(&error)));
     let took = start.elapsed();
-    let stats = (console.stats(), client.status().counters, relay.counts());
+    let stats = (console.stats(), client.stats().map(|stats| stats.counters), relay.counts());
     println!("1 MiB typed in {took:?}: {stats:?}");
     assert!(sim.serial().wait_for(|bytes| bytes.len() >= input.len(), LONG), "{stats:?}");
     assert_same("input", &sim.serial().received(), &input);
