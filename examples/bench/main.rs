@@ -8,10 +8,14 @@
 
 mod bmcs;
 mod child;
+mod consoles;
+mod flood;
 mod floor;
 mod host;
 mod measure;
 mod report;
+mod scale;
+mod storm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,9 +50,20 @@ struct Arguments {
 enum What {
     /// CPU per SOL packet against a bare loop with the same system calls and cryptography
     Floor(floor::Options),
+    /// Memory, file descriptors, idle CPU and CPU per packet with many connected consoles
+    Scale(scale::Options),
+    /// Many logins at once, from cold
+    Storm(storm::Options),
+    /// Many flooding consoles at once, and a quiet one among them
+    Flood(flood::Options),
+    /// All of them
+    All,
     /// The simulated BMCs of the others; ends with its standard input
     #[command(hide = true)]
     Bmcs(bmcs::Options),
+    /// A process with connected consoles; ends with its standard input
+    #[command(hide = true)]
+    Connected(consoles::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,9 +84,21 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let mut report = Report::new(arguments.quick);
     match &arguments.what {
         What::Floor(options) => floor::run(options, &mut report)?,
+        What::Scale(options) => scale::run(options, &mut report)?,
+        What::Storm(options) => storm::run(options, &mut report)?,
+        What::Flood(options) => flood::run(options, &mut report)?,
+        What::All => all(&mut report)?,
+        What::Connected(options) => return consoles::serve(options).map(|()| true),
         What::Bmcs(options) => return bmcs::serve(options).map(|()| true),
     }
     report.finish(arguments.json.as_deref())
+}
+
+fn all(report: &mut Report) -> Result<()> {
+    floor::run(&floor::Options::default(), report)?;
+    scale::run(&scale::Options::default(), report)?;
+    storm::run(&storm::Options::default(), report)?;
+    flood::run(&flood::Options::default(), report)
 }
 
 /// Ends this process when the time is over, whatever it is doing. Its children notice and end

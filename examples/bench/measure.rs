@@ -50,14 +50,6 @@ pub fn threads_cpu(threads: &[i32]) -> Duration {
     threads.iter().map(|&thread| thread_cpu(thread)).sum()
 }
 
-/// How often these threads went to sleep.
-pub fn threads_sleeps(threads: &[i32]) -> u64 {
-    let sleeps = |thread: &i32| {
-        field(&format!("/proc/self/task/{thread}/status"), "voluntary_ctxt_switches:")
-    };
-    threads.iter().filter_map(sleeps).sum()
-}
-
 /// Resident memory of a process in KiB.
 pub fn rss_kib(pid: &str) -> u64 {
     field(&format!("/proc/{pid}/status"), "VmRSS:").unwrap_or(0)

@@ -116,8 +116,8 @@ impl Samples {
         self.0.push(value);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The value below which a part of all values lies; NaN of nothing.

@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bmclink::{
-    Bmc, CipherSuiteId, Console, ConsoleConfig, Engine, EngineConfig, ErrorKind, Reader,
-};
+use bmclink::{CipherSuiteId, Engine, EngineConfig};
 use clap::Args;
 use serde_json::json;
 
 use self::bare::{Bare, Progress};
 use crate::bmcs::Bmcs;
+use crate::consoles::{Open, read_until};
 use crate::measure;
 use crate::report::{Report, Result, Samples, Table};
 
@@ -54,8 +53,8 @@ struct Cost {
     thread: f64,
     /// CPU of the whole process, microseconds.
     process: f64,
-    /// How often that thread went to sleep.
-    sleeps: f64,
+    /// System calls on sockets, and waits for them.
+    calls: f64,
     /// Packets of one BMC that came in per second, all BMCs together.
     rate: f64,
 }
@@ -65,7 +64,7 @@ struct Cost {
 struct Costs {
     thread: Samples,
     process: Samples,
-    sleeps: Samples,
+    calls: Samples,
     rate: Samples,
 }
 
@@ -73,7 +72,7 @@ impl Costs {
     fn push(&mut self, cost: &Cost) {
         self.thread.push(cost.thread);
         self.process.push(cost.process);
-        self.sleeps.push(cost.sleeps);
+        self.calls.push(cost.calls);
         self.rate.push(cost.rate);
     }
 }
@@ -98,7 +97,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
         "CPU us per packet",
         "times the floor",
         "whole process, us",
-        "sleeps per packet",
+        "system calls per packet",
         "packets/s",
     ]);
     let mut figures = Vec::new();
@@ -109,9 +108,8 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
         let mut floor = Costs::default();
         let mut ours = Costs::default();
         for _ in 0..rounds {
-            let (cost, characters) = measure_floor(&bmcs, CipherSuiteId(suite), consoles, window)?;
-            floor.push(&cost);
-            ours.push(&measure_ours(&bmcs, suite, consoles, characters, window)?);
+            floor.push(&measure_floor(&bmcs, CipherSuiteId(suite), consoles, window)?);
+            ours.push(&measure_ours(&bmcs, suite, consoles, window)?);
         }
         let ratio = ours.thread.ratio(&floor.thread);
         let rows = [("floor", &floor, "1".to_owned()), ("bmclink", &ours, ratio.text(2))];
@@ -123,7 +121,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
                 costs.thread.text(2),
                 times,
                 costs.process.text(2),
-                format!("{:.2}", costs.sleeps.median()),
+                format!("{:.2}", costs.calls.median()),
                 format!("{:.0}", costs.rate.median()),
             ]);
         }
@@ -157,36 +155,39 @@ fn notes(rounds: usize, seconds: f64) -> Vec<String> {
     ]
 }
 
-/// Measures for `window` what `threads` and this process do with the packets that `count` counts.
-fn measure(count: impl Fn() -> f64, threads: &[i32], window: Duration) -> Result<Cost> {
+/// Measures for `window` what `threads` and this process do with packets. `count` gives packets
+/// and system calls so far.
+fn measure(
+    count: impl Fn() -> Result<(f64, f64)>,
+    threads: &[i32],
+    window: Duration,
+) -> Result<Cost> {
     thread::sleep(WARM_UP);
-    let (sleeps, started) = (measure::threads_sleeps(threads), Instant::now());
-    let (packets, thread) = (count(), measure::threads_cpu(threads));
-    let process = measure::process_cpu();
+    let look = || -> Result<_> {
+        let process = measure::process_cpu();
+        Ok((count()?, measure::threads_cpu(threads), process, Instant::now()))
+    };
+    let ((packets, calls), thread, process, started) = look()?;
     thread::sleep(window);
-    let (packets, thread) =
-        (count() - packets, measure::threads_cpu(threads).saturating_sub(thread));
-    let process = measure::process_cpu().saturating_sub(process);
-    let took = started.elapsed().as_secs_f64();
-    let sleeps = measure::threads_sleeps(threads) - sleeps;
+    let (later, thread_later, process_later, ended) = look()?;
+    let packets = later.0 - packets;
     if packets < 1.0 {
         return Err("no SOL packet came".into());
     }
     Ok(Cost {
-        thread: thread.as_secs_f64() * 1e6 / packets,
-        process: process.as_secs_f64() * 1e6 / packets,
-        sleeps: sleeps as f64 / packets,
-        rate: packets / took,
+        thread: thread_later.saturating_sub(thread).as_secs_f64() * 1e6 / packets,
+        process: process_later.saturating_sub(process).as_secs_f64() * 1e6 / packets,
+        calls: (later.1 - calls) / packets,
+        rate: packets / (ended - started).as_secs_f64(),
     })
 }
 
-/// The floor, and how many characters its packets had.
 fn measure_floor(
     bmcs: &Bmcs,
     suite: CipherSuiteId,
     consoles: usize,
     window: Duration,
-) -> Result<(Cost, f64)> {
+) -> Result<Cost> {
     const NAME: &str = "bare-loop";
     let addresses: Vec<SocketAddr> = (0..consoles).map(|index| bmcs.address(index)).collect();
     let mut bare = Bare::log_in(&addresses, suite)?;
@@ -201,39 +202,34 @@ fn measure_floor(
         thread::sleep(Duration::from_millis(1));
     }
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
-    let cost = measure(|| load(&progress.packets), &measure::threads_named(NAME), window);
+    let count = || Ok((load(&progress.packets), load(&progress.system_calls)));
+    let cost = measure(count, &measure::threads_named(NAME), window);
     progress.stop.store(true, Ordering::Relaxed);
     thread.join().map_err(|_| "the bare loop panicked")??;
-    Ok((cost?, load(&progress.characters) / load(&progress.packets)))
+    cost
 }
 
-/// The library, with packets of that many characters.
-fn measure_ours(
-    bmcs: &Bmcs,
-    suite: u8,
-    consoles: usize,
-    characters: f64,
-    window: Duration,
-) -> Result<Cost> {
+fn measure_ours(bmcs: &Bmcs, suite: u8, consoles: usize, window: Duration) -> Result<Cost> {
     let mut config = EngineConfig::default();
     config.shards = 1;
     let engine = Engine::new(config)?;
     let mut open = Vec::new();
     for index in 0..consoles {
-        open.push(connect(&engine, bmcs.config(index)?.cipher_suites(&[suite]))?);
+        let bmc = engine.bmc(bmcs.config(index)?.cipher_suites(&[suite]))?;
+        open.push(Open::connect(bmc, CONNECT_TIME)?);
     }
     let stop = Arc::new(AtomicBool::new(false));
     let reading = (consoles == 1).then(|| {
-        let (reader, stop) = (open[0].1.live_reader(), stop.clone());
-        thread::spawn(move || read_all(reader, &stop))
+        let (reader, stop) = (open[0].console.live_reader(), stop.clone());
+        thread::spawn(move || read_until(reader, &stop))
     });
-    for (_, console) in &open {
-        console.write_all(b"!flood\r", CONNECT_TIME)?;
+    for one in &open {
+        one.console.write_all(b"!flood\r", CONNECT_TIME)?;
     }
-    // The BMCs fill every packet.
     let count = || {
-        let received = open.iter().map(|(_, console)| console.stats().received);
-        received.sum::<u64>() as f64 / characters
+        let total = engine.stats()?.total();
+        // One epoll_wait a turn.
+        Ok((total.datagrams_received as f64, (total.socket_calls + total.turns) as f64))
     };
     let cost = measure(count, &measure::threads_named("bmclink-"), window);
     stop.store(true, Ordering::Relaxed);
@@ -241,25 +237,4 @@ fn measure_ours(
         reading.join().map_err(|_| "the reading thread panicked")??;
     }
     cost
-}
-
-fn connect(engine: &Engine, config: bmclink::BmcConfig) -> Result<(Bmc, Console)> {
-    let bmc = engine.bmc(config)?;
-    let console = bmc.console(ConsoleConfig::default())?;
-    console.connect(CONNECT_TIME)?;
-    Ok((bmc, console))
-}
-
-/// Reads until `stop`; says how many bytes came.
-fn read_all(mut reader: Reader, stop: &AtomicBool) -> Result<u64> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut bytes = 0;
-    while !stop.load(Ordering::Relaxed) {
-        match reader.read(&mut buffer, Duration::from_millis(100)) {
-            Ok(len) => bytes += len as u64,
-            Err(error) if error.kind() == ErrorKind::TimedOut => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(bytes)
 }
