@@ -5,12 +5,12 @@ mod calls;
 mod console;
 mod deadline;
 mod inbox;
-#[cfg(all(test, feature = "sim", not(loom)))]
-#[path = "tests/panics.rs"]
-mod panics;
 #[cfg(all(test, loom))]
 #[path = "tests/models/mod.rs"]
 mod models;
+#[cfg(all(test, feature = "sim", not(loom)))]
+#[path = "tests/panics.rs"]
+mod panics;
 mod resolve;
 mod sessions;
 mod shard;
