@@ -9,16 +9,16 @@ mod model;
 
 #[cfg(loom)]
 pub(crate) use self::model::{
-    AtomicBool, Condvar, Mutex, MutexGuard, Receiver, Sender, bounded, now,
+    AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Receiver, Sender, bounded, now,
 };
 #[cfg(not(loom))]
 pub(crate) use self::real::{
-    AtomicBool, Condvar, Mutex, MutexGuard, Receiver, Sender, bounded, now,
+    AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Receiver, Sender, bounded, now,
 };
 
 #[cfg(not(loom))]
 mod real {
-    pub(crate) use std::sync::atomic::AtomicBool;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
     pub(crate) use crossbeam_channel::{Receiver, Sender, bounded};
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};

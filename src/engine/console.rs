@@ -335,10 +335,14 @@ impl ConsoleShared {
         }
         out.extend(inner.input.drain(..len));
         inner.input_start += len as u64;
+        // It is pending all the time, until the session says otherwise.
+        inner.in_session += len as u64;
+        drop(inner);
+        self.writable.notify_all();
         Input::Bytes
     }
 
-    /// Says how much input the session holds now, and wakes writers when there is more room.
+    /// Says how much input the session holds now, and wakes who waits for less.
     pub fn set_in_session(&self, pending: usize) {
         let mut inner = self.inner.lock();
         let changed = inner.in_session != pending as u64;
@@ -420,6 +424,18 @@ mod tests {
         assert!(matches!(console.take_input(3, &mut out), Input::Bytes));
         assert_eq!(out, b"abc");
         assert_eq!(console.write(b"ef", now), Ok((2, false)));
+    }
+
+    #[test]
+    fn what_the_session_took_is_pending_until_it_is_acknowledged() {
+        let console = connected();
+        console.write(b"abc", None).expect("room");
+        console.take_input(3, &mut Vec::new());
+        assert_eq!(console.stats().pending, 3);
+        let drained = console.drain(Some(Instant::now())).map_err(|e| e.kind());
+        assert_eq!(drained, Err(ErrorKind::TimedOut));
+        console.set_in_session(0);
+        assert_eq!(console.drain(None), Ok(()));
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl<C> Shared<C> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

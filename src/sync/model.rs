@@ -1,8 +1,8 @@
 //! The same things made of loom's, for the models only.
 //!
-//! Time stands still in a model: what is due now or was due before has passed, anything later
-//! never comes. So a wait with a limit is tried both ways by giving it both deadlines, and a
-//! thread that only its limit would have woken is a deadlock that loom reports.
+//! Time stands still in a model: what is due within a second has passed, anything later never
+//! comes. So a wait with a limit is tried both ways by giving it both deadlines, and a thread
+//! that only its limit would have woken is a deadlock that loom reports.
 //!
 //! `Arc` is std's in a model too: nothing here depends on when a count reaches zero, and loom's
 //! own cannot be dropped once a model has failed.
@@ -12,10 +12,10 @@
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{SendError, SendTimeoutError, TryRecvError};
-pub(crate) use loom::sync::atomic::AtomicBool;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// The one moment at which every model plays.
 pub(crate) fn now() -> Instant {
@@ -24,7 +24,7 @@ pub(crate) fn now() -> Instant {
 }
 
 fn has_passed(deadline: Instant) -> bool {
-    deadline <= now()
+    deadline <= now() + Duration::from_secs(1)
 }
 
 /// loom's mutex, used as parking_lot's is.

@@ -3,6 +3,8 @@
 //!
 //! Run by `tests/model.sh`. A model that is to fail shows that the ones beside it could.
 
+mod admission;
+mod cancel;
 mod console;
 mod inbox;
 mod wait;
