@@ -33,6 +33,10 @@ pub struct EngineConfig {
     pub local_address: Option<IpAddr>,
     /// Threads that resolve names, 1 to 64, started with the first name. Default 2.
     pub resolvers: usize,
+    /// Threads that run callbacks at most, 1 to 1,024. There are none without callbacks, and one
+    /// or two more than are busy; when so many callbacks block at once, the others wait. Default
+    /// 64.
+    pub dispatchers_max: usize,
 }
 
 impl Default for EngineConfig {
@@ -45,6 +49,7 @@ impl Default for EngineConfig {
             receive_buffer_len: 1 << 20,
             local_address: None,
             resolvers: 2,
+            dispatchers_max: 64,
         }
     }
 }
@@ -56,6 +61,7 @@ impl EngineConfig {
             ("bmcs_per_socket", self.bmcs_per_socket, 65_536),
             ("inbox_len", self.inbox_len, 1 << 20),
             ("resolvers", self.resolvers, 64),
+            ("dispatchers_max", self.dispatchers_max, 1024),
         ];
         match limits.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
             None => Ok(()),

@@ -1,15 +1,20 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
+mod callback;
 mod console;
 mod deadline;
+mod dispatch;
 mod inbox;
+mod ready;
 mod resolve;
 mod sessions;
 mod shard;
 mod slots;
 mod socket;
 mod sockets;
+mod state;
 mod wait;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,15 +23,20 @@ use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
 
+pub use self::callback::ConsoleEvent;
+pub(crate) use self::callback::{Callback, Subscriber};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats};
+use self::dispatch::Dispatcher;
 use self::inbox::{Inbox, inbox};
+pub use self::ready::{Events, Ready};
 use self::resolve::Resolvers;
 use self::shard::{Command, Shard};
 pub use self::slots::BmcStatus;
 pub(crate) use self::slots::{BmcKey, BmcShared};
 use self::sockets::WAKER;
 pub(crate) use self::wait::{deadline, waiter};
+pub(crate) use self::watch::{FdList, Place, Watch, fd_list};
 use crate::config::{BmcConfig, EngineConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Reply, Request};
@@ -42,6 +52,9 @@ const REPLY_GRACE: Duration = Duration::from_millis(200);
 /// The threads that run sessions. Dropping it closes every session at its BMC and ends every
 /// thread, within three seconds.
 ///
+/// Callbacks get what happened by then; one that is still running two seconds later is not waited
+/// for, and its thread ends with it.
+///
 /// Handles of BMCs and consoles may outlive it: their calls then fail with `ShutDown`.
 #[derive(Debug)]
 pub struct Engine {
@@ -53,6 +66,14 @@ pub struct Engine {
 pub(crate) struct EngineShared {
     shards: Vec<ShardHandle>,
     next_id: AtomicU64,
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl EngineShared {
+    fn new(shards: Vec<ShardHandle>, config: &EngineConfig) -> Arc<Self> {
+        let dispatcher = Dispatcher::new(config.dispatchers_max);
+        Arc::new(EngineShared { shards, next_id: AtomicU64::new(1), dispatcher })
+    }
 }
 
 struct ShardHandle {
@@ -74,10 +95,8 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Engine> {
         config.check()?;
         let resolvers = Resolvers::new(config.resolvers);
-        let mut engine = Engine {
-            shared: Arc::new(EngineShared { shards: Vec::new(), next_id: AtomicU64::new(1) }),
-            threads: Vec::new(),
-        };
+        let mut engine =
+            Engine { shared: EngineShared::new(Vec::new(), &config), threads: Vec::new() };
         let mut shards = Vec::new();
         for number in 0..config.shards {
             let started = start_shard(number, &config, resolvers.clone());
@@ -87,12 +106,12 @@ impl Engine {
                     engine.threads.push(thread);
                 }
                 Err(error) => {
-                    engine.shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+                    engine.shared = EngineShared::new(shards, &config);
                     return Err(Error::io("cannot start a shard", &error));
                 }
             }
         }
-        engine.shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+        engine.shared = EngineShared::new(shards, &config);
         Ok(engine)
     }
 
@@ -139,6 +158,7 @@ impl Drop for Engine {
             // A shard that panicked has already failed everybody's wait.
             let _ = thread.join();
         }
+        self.shared.dispatcher.stop();
     }
 }
 
@@ -213,6 +233,11 @@ impl BmcHandle {
         }
         self.send(Command::Cancel { bmc: self.key, token }, deadline(LAST_WORD))?;
         Err(Error::new(ErrorKind::TimedOut))
+    }
+
+    /// The threads that call users back.
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.engine.dispatcher
     }
 
     /// There is new input in a console.
