@@ -61,6 +61,10 @@ pub enum ErrorKind {
     Io,
     /// Our bug: a panic inside the session, which ended it and nothing else.
     Internal,
+    /// The BMC's configuration was changed while this was under way.
+    Reconfigured,
+    /// Another session took SOL away.
+    Stolen,
 }
 
 impl ErrorKind {
@@ -92,11 +96,13 @@ impl ErrorKind {
             Self::Misuse => -23,
             Self::Io => -24,
             Self::Internal => -25,
+            Self::Reconfigured => -26,
+            Self::Stolen => -27,
         }
     }
 
     /// Every kind, by falling code.
-    pub const ALL: [ErrorKind; 25] = [
+    pub const ALL: [ErrorKind; 27] = [
         Self::TimedOut,
         Self::Unreachable,
         Self::ConnectionRefused,
@@ -122,6 +128,8 @@ impl ErrorKind {
         Self::Misuse,
         Self::Io,
         Self::Internal,
+        Self::Reconfigured,
+        Self::Stolen,
     ];
 
     /// The kind in a few words.
@@ -152,6 +160,8 @@ impl ErrorKind {
             Self::Misuse => "misuse by the caller",
             Self::Io => "the operating system refused something",
             Self::Internal => "internal error: a panic ended the session",
+            Self::Reconfigured => "the configuration was changed",
+            Self::Stolen => "SOL was taken by another session",
         }
     }
 
@@ -275,6 +285,8 @@ impl Error {
             ErrorKind::Misuse => "correct the call",
             ErrorKind::Io => "see the operating system's message",
             ErrorKind::Internal => "report this as a bug",
+            ErrorKind::Reconfigured => "repeat it: it is for the new configuration now",
+            ErrorKind::Stolen => "find out who else uses the console, or take it back",
         }
     }
 }
@@ -294,7 +306,8 @@ fn kind_of_cause(cause: Cause) -> ErrorKind {
         Cause::SolDisabled => ErrorKind::SolDisabled,
         Cause::SolInUse => ErrorKind::SolInUse,
         Cause::SolRefused => ErrorKind::SolRefused,
-        Cause::SolStolen | Cause::SolDeactivated | Cause::Lost => ErrorKind::Lost,
+        Cause::SolStolen => ErrorKind::Stolen,
+        Cause::SolDeactivated | Cause::Lost => ErrorKind::Lost,
         Cause::OutcomeUnknown => ErrorKind::OutcomeUnknown,
         Cause::Closed => ErrorKind::Closed,
         Cause::NotConnected => ErrorKind::NotConnected,

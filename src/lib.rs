@@ -137,6 +137,7 @@ mod ffi;
 pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod supervisor;
 mod sync;
 pub mod wire;
 

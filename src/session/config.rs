@@ -212,6 +212,21 @@ impl SessionConfig {
         if only_v15 { Ok(()) } else { check_suites(&self.cipher_suites) }
     }
 
+    /// Whether a login with the other settings leads to the same session: all that differs is how
+    /// long things may take and how many requests are in flight.
+    pub fn logs_in_as(&self, other: &SessionConfig) -> bool {
+        self.user_name == other.user_name
+            && self.password == other.password
+            && self.k_g == other.k_g
+            && self.allow_null_user == other.allow_null_user
+            && self.cipher_suites == other.cipher_suites
+            && self.privilege_level == other.privilege_level
+            && self.user_lookup == other.user_lookup
+            && self.version == other.version
+            && self.auth_types == other.auth_types
+            && self.quirks == other.quirks
+    }
+
     /// The level to fall back to when `refused` was, unless the caller asked for that very one.
     pub(super) fn lower_privilege(&self, refused: PrivilegeLevel) -> Option<PrivilegeLevel> {
         match refused {

@@ -324,7 +324,12 @@ impl Session {
     fn close_because(&mut self, now: Instant, failure: Failure) {
         match self.phase {
             Phase::Closed | Phase::Closing { .. } => return,
-            Phase::Login(_) | Phase::Login15(_) => return self.end(failure),
+            Phase::Login(_) | Phase::Login15(_) => {
+                if let Phase::Login(login) = &self.phase {
+                    login.close_unheard(&mut self.generator, &mut self.outbox);
+                }
+                return self.end(failure);
+            }
             Phase::Privilege(_) | Phase::Active => {}
         }
         while let Some((origin, failure)) = self.requests.take_any_but_sol(Cause::Closed) {

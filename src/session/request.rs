@@ -145,6 +145,17 @@ impl RequestTiming {
     }
 }
 
+impl Request {
+    /// Whether to send it once more than needed could do harm.
+    pub fn acts(&self) -> bool {
+        match self.repeat {
+            Repeat::Never => true,
+            Repeat::ByCommand => acts(self.net_fn, self.cmd),
+            Repeat::Idempotent => false,
+        }
+    }
+}
+
 /// How many different rqSeq there are.
 const RQ_SEQ_COUNT: u32 = 64;
 /// How long the answer to a copy of a request may take after another copy was answered, or

@@ -199,7 +199,7 @@ impl Establish {
 
     /// Without RAKP 4 the BMC may have a session that nobody uses, and few slots for others: it
     /// is closed unseen.
-    pub(super) fn close_unheard(&self, generator: &mut Generator, out: &mut Outbox) {
+    pub(in crate::session) fn close_unheard(&self, generator: &mut Generator, out: &mut Outbox) {
         let Step::Rakp4(wait) = &self.step else { return };
         Channel::V20(Box::new(self.established(wait).channel)).send_close(generator, out);
     }

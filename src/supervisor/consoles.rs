@@ -1,0 +1,443 @@
+//! The consoles of one BMC: which one has SOL, and when it is tried again.
+
+use std::time::{Duration, Instant};
+
+use super::retry::Retry;
+use super::*;
+use crate::session::{SolConfig, SolEvent, TakeOver};
+
+/// Whether a console is connected again by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// No: it is connected when that is asked for, and a loss is final until it is asked again.
+    #[default]
+    OnRequest,
+    /// While a reader is attached, and this long after the last one has left.
+    WhileAttached(Duration),
+    /// Always, from the moment it is opened.
+    Always,
+}
+
+/// How a console is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleSettings {
+    /// How SOL is run.
+    pub sol: SolConfig,
+    /// Whether it is connected again by itself.
+    pub keep: Keep,
+    /// When.
+    pub retry: RetryConfig,
+}
+
+/// One console.
+#[derive(Debug)]
+pub(super) struct Link {
+    id: u64,
+    settings: ConsoleSettings,
+    /// It is to be connected now, and is not yet.
+    pub wanted: bool,
+    connected_at: Option<Instant>,
+    attached: bool,
+    /// When it is closed because nobody is attached.
+    linger_until: Option<Instant>,
+    next_try: Option<Instant>,
+    retry: Retry,
+    /// SOL was taken over once; the policy allows no more.
+    took_over: bool,
+    closing: bool,
+    waiters: Vec<u64>,
+    closers: Vec<u64>,
+}
+
+impl Link {
+    fn new(id: u64, settings: ConsoleSettings) -> Self {
+        Link {
+            id,
+            settings,
+            wanted: false,
+            connected_at: None,
+            attached: false,
+            linger_until: None,
+            next_try: None,
+            retry: Retry::default(),
+            took_over: false,
+            closing: false,
+            waiters: Vec::new(),
+            closers: Vec::new(),
+        }
+    }
+
+    /// When to look at it again.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.next_try.into_iter().chain(self.linger_until).min()
+    }
+
+    /// Whether it is to be connected although nobody waits for that.
+    fn is_kept(&self) -> bool {
+        match self.settings.keep {
+            Keep::OnRequest => false,
+            Keep::WhileAttached(_) => self.attached || self.linger_until.is_some(),
+            Keep::Always => true,
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connected_at.is_some()
+    }
+
+    fn sol(&self, quirks_port: u16) -> SolConfig {
+        let take_over = match self.settings.sol.take_over {
+            TakeOver::Once if self.took_over => TakeOver::Stale,
+            other => other,
+        };
+        SolConfig { take_over, session_port: quirks_port, ..self.settings.sol.clone() }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.console.iter().chain(&self.next_console)
+    }
+
+    fn link(&mut self, id: u64) -> Option<&mut Link> {
+        self.console.iter_mut().chain(&mut self.next_console).find(|link| link.id == id)
+    }
+
+    // What is asked for
+
+    /// Opens a console: one that is always to be connected begins at once. Fails with `Busy` when
+    /// another one is in the way.
+    pub fn console_open(
+        &mut self,
+        now: Instant,
+        id: u64,
+        settings: &ConsoleSettings,
+    ) -> Result<(), Error> {
+        if settings.keep == Keep::OnRequest {
+            return Ok(());
+        }
+        self.place(id, settings)?;
+        self.try_kept(now, id);
+        Ok(())
+    }
+
+    /// Wants a console connected, now; [`Event::Done`] with `token` says how that went.
+    pub fn console_connect(
+        &mut self,
+        now: Instant,
+        id: u64,
+        settings: &ConsoleSettings,
+        token: u64,
+    ) {
+        if self.shut_down {
+            return self.done(token, Err(Error::new(ErrorKind::ShutDown)));
+        }
+        if let Err(error) = self.place(id, settings) {
+            return self.done(token, Err(error));
+        }
+        let Some(link) = self.link(id) else { return };
+        if link.is_connected() {
+            return self.done(token, Ok(()));
+        }
+        link.waiters.push(token);
+        self.try_now(now, id);
+    }
+
+    /// Somebody is attached to a console now, or nobody any more.
+    pub fn console_attached(&mut self, now: Instant, id: u64, attached: bool) {
+        let Some(link) = self.link(id) else { return };
+        link.attached = attached;
+        if attached {
+            link.linger_until = None;
+            return self.try_kept(now, id);
+        }
+        if let Keep::WhileAttached(linger) = link.settings.keep {
+            link.linger_until = Some(now + linger);
+        }
+    }
+
+    /// Runs a console in another way. What is about SOL itself breaks it; the rest breaks nothing.
+    pub fn console_reconfigure(&mut self, now: Instant, id: u64, settings: &ConsoleSettings) {
+        let Some(link) = self.link(id) else { return };
+        let breaks = link.settings.sol != settings.sol;
+        link.settings = settings.clone();
+        if breaks && link.is_connected() {
+            link.connected_at = None;
+            link.wanted = true;
+            let (reason, next_try) = (Error::new(ErrorKind::Reconfigured), Some(now));
+            self.tell(id, ConsoleChange::Unconnected { reason, next_try });
+            self.tell(id, ConsoleChange::Connecting);
+            self.close_sol();
+            self.want(now);
+        } else {
+            self.try_kept(now, id);
+        }
+    }
+
+    /// Deactivates a console and nothing else; [`Event::Done`] with `token` says when that is
+    /// done.
+    pub fn console_close(&mut self, now: Instant, id: u64, token: u64) {
+        if self.next_console.as_ref().is_some_and(|link| link.id == id)
+            && let Some(link) = self.next_console.take()
+        {
+            self.finish(&link.waiters, Err(Error::new(ErrorKind::Closed)));
+        }
+        let has_sol = self.session().is_some_and(|session| session.sol_is_open());
+        let Some(link) = self.console.as_mut().filter(|link| link.id == id) else {
+            self.tell(id, ConsoleChange::Closed);
+            return self.done(token, Ok(()));
+        };
+        link.wanted = false;
+        link.next_try = None;
+        link.linger_until = None;
+        let waiters = std::mem::take(&mut link.waiters);
+        if has_sol {
+            link.closing = true;
+            link.closers.push(token);
+            self.close_sol();
+        } else {
+            self.remove_console(now);
+            self.tell(id, ConsoleChange::Closed);
+            self.done(token, Ok(()));
+        }
+        self.finish(&waiters, Err(Error::new(ErrorKind::Closed)));
+        // A login that only this console wanted has no purpose any more.
+        self.stop_unwanted_login(now);
+    }
+
+    // How it goes on
+
+    /// Finds or makes room for a console: the attached place, or the one after it when that is
+    /// being closed.
+    fn place(&mut self, id: u64, settings: &ConsoleSettings) -> Result<(), Error> {
+        if self.link(id).is_some() {
+            return Ok(());
+        }
+        let has_sol = self.session().is_some_and(|session| session.sol_is_open());
+        let unused = |link: &Link| !link.wanted && !link.is_kept() && !link.closing && !has_sol;
+        if self.console.as_ref().is_some_and(unused) {
+            self.console = self.next_console.take();
+        }
+        let closing = self.console.as_ref().is_some_and(|link| link.closing);
+        let place = if closing { &mut self.next_console } else { &mut self.console };
+        if place.is_some() {
+            let text = "this BMC has another console; close that one first";
+            return Err(Error::with_text(ErrorKind::Busy, text));
+        }
+        *place = Some(Link::new(id, settings.clone()));
+        Ok(())
+    }
+
+    /// Tries a console that is kept and not connected.
+    fn try_kept(&mut self, now: Instant, id: u64) {
+        let kept = self.link(id).is_some_and(|link| link.is_kept() && !link.is_connected());
+        if kept {
+            self.try_now(now, id);
+        }
+    }
+
+    fn try_now(&mut self, now: Instant, id: u64) {
+        let Some(link) = self.link(id) else { return };
+        link.next_try = None;
+        if !std::mem::replace(&mut link.wanted, true) {
+            self.tell(id, ConsoleChange::Connecting);
+        }
+        self.want(now);
+        if let Some(live) = &mut self.live {
+            live.drained = false;
+        }
+    }
+
+    /// Looks at what is due.
+    pub(super) fn check_consoles(&mut self, now: Instant) {
+        let due: Vec<u64> = self
+            .links()
+            .filter(|link| link.deadline().is_some_and(|at| at <= now))
+            .map(|link| link.id)
+            .collect();
+        for id in due {
+            let Some(link) = self.link(id) else { continue };
+            if link.linger_until.is_some_and(|at| at <= now) {
+                link.linger_until = None;
+                link.next_try = None;
+                self.put_to_sleep(now, id);
+            } else if link.next_try.is_some_and(|at| at <= now) {
+                self.try_now(now, id);
+            }
+        }
+    }
+
+    /// Nobody is attached to it any more: it is deactivated, and stays open.
+    fn put_to_sleep(&mut self, now: Instant, id: u64) {
+        let Some(link) = self.link(id) else { return };
+        if !link.waiters.is_empty() {
+            return;
+        }
+        let was_active = link.wanted || link.is_connected();
+        link.wanted = false;
+        link.connected_at = None;
+        if was_active {
+            let reason = Error::with_text(ErrorKind::NotConnected, "nobody is attached");
+            self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
+            self.close_sol();
+            self.stop_unwanted_login(now);
+        }
+    }
+
+    fn close_sol(&mut self) {
+        if let Some(session) = self.session_mut() {
+            session.sol_close();
+        }
+    }
+
+    /// Activates SOL when a console waits for it and the session is ready.
+    pub(super) fn open_console(&mut self, now: Instant) {
+        let (Some(live), Some(link)) = (&mut self.live, &self.console) else { return };
+        if link.wanted && !link.closing && !live.session.sol_is_open() {
+            let sol = link.sol(live.peer.port());
+            live.drained = !live.session.sol_open(now, sol);
+        }
+    }
+
+    pub(super) fn on_sol_event(&mut self, now: Instant, event: SolEvent) {
+        let ended = match &event {
+            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
+            _ => None,
+        };
+        let Some(link) = &mut self.console else { return };
+        let id = link.id;
+        match (event, ended) {
+            (SolEvent::Activated { characters_max, other_port }, _) if link.wanted => {
+                link.wanted = false;
+                link.connected_at = Some(now);
+                let waiters = std::mem::take(&mut link.waiters);
+                self.tell(id, ConsoleChange::Connected { characters_max, other_port });
+                self.finish(&waiters, Ok(()));
+            }
+            (SolEvent::Activated { .. }, _) => self.close_sol(),
+            (SolEvent::Ended(_), _) if link.closing => {
+                let closers = std::mem::take(&mut link.closers);
+                self.remove_console(now);
+                self.tell(id, ConsoleChange::Closed);
+                self.finish(&closers, Ok(()));
+            }
+            (SolEvent::Ended(failure), Some(error)) => {
+                // Closed on purpose, to be opened in another way or to sleep.
+                if failure.cause != Cause::Closed {
+                    self.fail_console(now, id, &error);
+                }
+            }
+            (event, _) => self.tell(id, ConsoleChange::Sol(event)),
+        }
+    }
+
+    fn remove_console(&mut self, now: Instant) {
+        self.console = self.next_console.take();
+        let next = self.console.as_ref().map(|link| link.id);
+        if next.is_some() && self.links().any(|link| link.wanted) {
+            self.want(now);
+            if let Some(live) = &mut self.live {
+                live.drained = false;
+            }
+        }
+    }
+
+    /// A console's connection or attempt failed: one that is kept is tried again later.
+    fn fail_console(&mut self, now: Instant, id: u64, error: &Error) {
+        let chance = self.generator.number();
+        let released = self.released;
+        let Some(link) = self.link(id) else { return };
+        let was_trying = std::mem::take(&mut link.wanted);
+        let lived = link.connected_at.take().map(|since| now.saturating_duration_since(since));
+        let waiters = std::mem::take(&mut link.waiters);
+        if link.closing {
+            let closers = std::mem::take(&mut link.closers);
+            self.remove_console(now);
+            self.tell(id, ConsoleChange::Closed);
+            self.finish(&closers, Ok(()));
+            return;
+        }
+        if error.kind() == ErrorKind::Stolen {
+            link.took_over = true;
+        }
+        if was_trying || lived.is_some() {
+            link.next_try = (link.is_kept() && !released)
+                .then(|| link.retry.failed(now, error.kind(), lived, &link.settings.retry, chance));
+            let next_try = link.next_try;
+            self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try });
+        }
+        self.finish(&waiters, Err(error.clone()));
+        self.check_consoles(now);
+    }
+
+    pub(super) fn fail_consoles(&mut self, now: Instant, error: &Error) {
+        let ids: Vec<u64> = self.links().map(|link| link.id).collect();
+        for id in ids {
+            self.fail_console(now, id, error);
+        }
+    }
+
+    /// The session under them is another one from now on: what was connected or tried is so
+    /// again, at once.
+    pub(super) fn break_consoles(&mut self, now: Instant, error: &Error) {
+        let ids: Vec<u64> = self.links().map(|link| link.id).collect();
+        for id in ids {
+            let Some(link) = self.link(id) else { continue };
+            link.retry = Retry::default();
+            link.took_over = false;
+            if link.closing {
+                self.fail_console(now, id, error);
+                continue;
+            }
+            let again = link.is_connected() || link.next_try.take().is_some();
+            if link.connected_at.take().is_some() {
+                let (reason, next_try) = (error.clone(), Some(now));
+                self.tell(id, ConsoleChange::Unconnected { reason, next_try });
+            }
+            if again {
+                self.try_now(now, id);
+            }
+        }
+    }
+
+    pub(super) fn give_up_consoles(&mut self, token: u64, error: &Error) {
+        let ids: Vec<u64> = self.links().map(|link| link.id).collect();
+        for id in ids {
+            let Some(link) = self.link(id) else { continue };
+            if !take(&mut link.waiters, token) {
+                continue;
+            }
+            let stops = link.wanted && link.waiters.is_empty() && !link.is_kept();
+            if stops {
+                link.wanted = false;
+                self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try: None });
+                self.close_sol();
+            }
+            self.done(token, Err(error.clone()));
+        }
+    }
+
+    pub(super) fn shut_down_consoles(&mut self, error: &Error) {
+        let mut ids = Vec::new();
+        for link in self.console.iter_mut().chain(&mut self.next_console) {
+            link.wanted = false;
+            link.next_try = None;
+            link.linger_until = None;
+            ids.push((link.id, std::mem::take(&mut link.waiters)));
+        }
+        for (id, waiters) in ids {
+            self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try: None });
+            self.finish(&waiters, Err(error.clone()));
+        }
+    }
+
+    fn tell(&mut self, id: u64, change: ConsoleChange) {
+        self.events.push_back(Event::Console { id, change });
+    }
+
+    fn finish(&mut self, tokens: &[u64], result: Result<(), Error>) {
+        for token in tokens {
+            self.done(*token, result.clone());
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! A supervisor and several simulated BMCs at addresses of their own, in virtual time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bmclink::crypto::Secret;
+use bmclink::session::{CipherSuiteId, Reply, Request, SessionConfig, SolConfig};
+use bmclink::sim::net::{Faults, Network};
+use bmclink::sim::{BmcOptions, ManagedSystem, Profile};
+use bmclink::supervisor::{
+    ConsoleChange, ConsoleSettings, Event, Keep, Output, RetryConfig, Supervisor, Target,
+};
+use bmclink::{Error, ErrorKind};
+
+use crate::pair::{console_address, millis, request, secs, seed_bytes};
+
+/// Where BMC number `at` is.
+pub fn address(at: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 1, at], 623))
+}
+
+/// The console of every test.
+pub const CONSOLE: u64 = 1;
+
+pub struct World {
+    pub seed: u64,
+    pub now: Instant,
+    pub start: Instant,
+    pub supervisor: Supervisor,
+    pub bmcs: BTreeMap<SocketAddr, ManagedSystem>,
+    pub net: Network,
+    /// Every event, with when it came.
+    pub events: Vec<(Duration, Event)>,
+    /// Characters that came out of the console.
+    pub received: Vec<u8>,
+    /// Every datagram the supervisor sent: when, where to, and what.
+    pub sent: Vec<(Duration, SocketAddr, Vec<u8>)>,
+    /// What hosts send back is what they receive.
+    pub echoes: bool,
+    /// Called before each event is taken, to change something there and then.
+    pub tokens: u64,
+    out: Vec<u8>,
+}
+
+pub fn target(at: u8, password: &str) -> Target {
+    let session = SessionConfig {
+        user_name: b"admin".to_vec(),
+        password: Secret::new(password.as_bytes()),
+        // pyghmi takes nothing else, and never forgets a login that it answered with another.
+        cipher_suites: vec![CipherSuiteId(3)],
+        ..SessionConfig::default()
+    };
+    let address = address(at);
+    Target { host: address.ip().to_string(), port: address.port(), session: Arc::new(session) }
+}
+
+pub fn settings(keep: Keep) -> ConsoleSettings {
+    ConsoleSettings { sol: SolConfig::default(), keep, retry: RetryConfig::default() }
+}
+
+impl World {
+    /// BMCs number 1 to `bmcs`; the target is number 1.
+    pub fn new(profile: Profile, bmcs: u8, seed: u64) -> Self {
+        let now = Instant::now();
+        let faults = Faults { delay: millis(2)..millis(4), ..Faults::default() };
+        let bmc = |at| {
+            let options = BmcOptions { profile, ..BmcOptions::default() };
+            (address(at), ManagedSystem::new(options, seed_bytes(seed, u64::from(at)), now))
+        };
+        World {
+            seed,
+            now,
+            start: now,
+            supervisor: Supervisor::new(target(1, "password"), seed_bytes(seed, 1000)),
+            bmcs: (1..=bmcs).map(bmc).collect(),
+            net: Network::new(seed, faults),
+            events: Vec::new(),
+            received: Vec::new(),
+            sent: Vec::new(),
+            echoes: true,
+            tokens: 100,
+            out: Vec::new(),
+        }
+    }
+
+    pub fn bmc(&mut self, at: u8) -> &mut ManagedSystem {
+        self.bmcs.get_mut(&address(at)).expect("a BMC there")
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// Does all that can be done now; gives the next moment at which something happens.
+    pub fn settle(&mut self) -> Option<Instant> {
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            assert!(rounds < 10_000, "seed {}: nothing comes to rest", self.seed);
+            let timeout = self.drain_supervisor();
+            let mut moved = false;
+            for (address, bmc) in &mut self.bmcs {
+                let input = bmc.serial_input();
+                if self.echoes && !input.is_empty() {
+                    bmc.serial_output(self.now, &input);
+                    moved = true;
+                }
+                while let Some((to, datagram)) = bmc.poll_transmit() {
+                    self.net.send(self.now, *address, to, datagram);
+                }
+            }
+            if !moved {
+                let bmcs = self.bmcs.values().filter_map(ManagedSystem::poll_timeout);
+                return bmcs.chain(timeout).chain(self.net.poll_timeout()).min();
+            }
+        }
+    }
+
+    fn drain_supervisor(&mut self) -> Option<Instant> {
+        loop {
+            match self.supervisor.poll_output(self.now, &mut self.out) {
+                Output::Transmit(to) => {
+                    let datagram = std::mem::take(&mut self.out);
+                    self.sent.push((self.now - self.start, to, datagram.clone()));
+                    self.net.send(self.now, console_address(), to, datagram);
+                }
+                Output::SolCharacters => self.received.extend_from_slice(&self.out),
+                Output::Event(event) => self.on_event(event),
+                Output::Timeout(timeout) => return timeout,
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match &event {
+            Event::Resolve { lookup } => {
+                let target = self.supervisor.target();
+                let address = target.host.parse().map(|ip| SocketAddr::new(ip, target.port));
+                let unknown = |_| {
+                    Error::from(bmclink::session::Failure::new(
+                        bmclink::Cause::TimedOut,
+                        bmclink::Stage::Capabilities,
+                    ))
+                };
+                let addresses = address.map(|address| vec![address]).map_err(unknown);
+                self.supervisor.handle_addresses(self.now, *lookup, addresses);
+            }
+            Event::WantsTurn => {
+                self.supervisor.next_peer().expect("it wants its turn");
+                self.supervisor.begin_login(self.now);
+            }
+            _ => {}
+        }
+        self.events.push((self.now - self.start, event));
+    }
+
+    /// Goes to the next moment at which something happens; false when that is behind `limit`.
+    pub fn step(&mut self, limit: Instant) -> bool {
+        let next = self.settle().filter(|next| *next <= limit);
+        let Some(next) = next else {
+            self.now = limit;
+            return false;
+        };
+        self.now = self.now.max(next);
+        while let Some((from, to, mut datagram)) = self.net.poll(self.now) {
+            match self.bmcs.get_mut(&to) {
+                Some(bmc) => bmc.handle_datagram(self.now, from, &datagram),
+                None => {
+                    let _ = self.supervisor.handle_datagram(self.now, from, &mut datagram);
+                }
+            }
+            self.settle();
+        }
+        for bmc in self.bmcs.values_mut() {
+            if bmc.poll_timeout().is_some_and(|at| at <= self.now) {
+                bmc.handle_timeout(self.now);
+            }
+        }
+        self.supervisor.handle_timeout(self.now);
+        true
+    }
+
+    /// Runs until `done`, for `limit` at most; says whether it was done.
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
+        let limit = self.now + limit;
+        loop {
+            self.settle();
+            if done(self) {
+                return true;
+            }
+            if self.now >= limit {
+                return false;
+            }
+            self.step(limit);
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    // What is asked for
+
+    fn token(&mut self) -> u64 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    /// Opens the console, to be kept as told.
+    pub fn open(&mut self, keep: Keep) {
+        self.supervisor
+            .console_open(self.now, CONSOLE, &settings(keep))
+            .expect("nothing in the way");
+    }
+
+    /// Wants the console connected; gives the token.
+    pub fn begin_connect(&mut self) -> u64 {
+        let token = self.token();
+        self.supervisor.console_connect(self.now, CONSOLE, &settings(Keep::OnRequest), token);
+        token
+    }
+
+    /// How something that was asked for went, so far.
+    pub fn done(&self, token: u64) -> Option<Result<(), ErrorKind>> {
+        self.events.iter().find_map(|(_, event)| match event {
+            Event::Done { token: other, result } if *other == token => {
+                Some(result.clone().map_err(|error| error.kind()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Connects the console; gives why not.
+    pub fn connect(&mut self) -> Result<(), ErrorKind> {
+        let token = self.begin_connect();
+        self.run_until(secs(600), |world| world.done(token).is_some());
+        self.done(token).expect("it ends")
+    }
+
+    /// Sends Get Device ID; gives the token.
+    pub fn begin_command(&mut self) -> u64 {
+        let token = self.token();
+        self.supervisor.submit(self.now, request(token, 6, 1, &[]));
+        token
+    }
+
+    /// The same with a time limit.
+    pub fn begin_command_for(&mut self, time: Duration) -> u64 {
+        let token = self.token();
+        let deadline = Some(self.now + time);
+        self.supervisor.submit(self.now, Request { deadline, ..request(token, 6, 1, &[]) });
+        token
+    }
+
+    pub fn reply(&self, token: u64) -> Option<Result<Reply, ErrorKind>> {
+        self.events.iter().find_map(|(_, event)| match event {
+            Event::Reply { token: other, result } if *other == token => {
+                Some(result.clone().map_err(|error| error.kind()))
+            }
+            _ => None,
+        })
+    }
+
+    pub fn command(&mut self) -> Result<Reply, ErrorKind> {
+        let token = self.begin_command();
+        self.run_until(secs(600), |world| world.reply(token).is_some());
+        self.reply(token).expect("it ends")
+    }
+
+    pub fn reconfigure(&mut self, target: Target) {
+        self.supervisor.reconfigure(self.now, target);
+    }
+
+    // What happened
+
+    /// Every change of the console.
+    pub fn changes(&self) -> Vec<ConsoleChange> {
+        self.events
+            .iter()
+            .filter_map(|(_, event)| match event {
+                Event::Console { change, .. } => Some(change.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        let states = self.changes().into_iter().rev().find(|change| {
+            matches!(
+                change,
+                ConsoleChange::Connected { .. }
+                    | ConsoleChange::Unconnected { .. }
+                    | ConsoleChange::Connecting
+                    | ConsoleChange::Closed
+            )
+        });
+        matches!(states, Some(ConsoleChange::Connected { .. }))
+    }
+
+    /// Whether what is typed comes back.
+    pub fn echo_works(&mut self) -> bool {
+        let before = self.received.len();
+        let Some(session) = self.supervisor.session_mut() else { return false };
+        if session.sol_write(self.now, b"?") != 1 {
+            return false;
+        }
+        self.run_until(secs(30), |world| world.received.len() > before);
+        self.received[before..] == *b"?"
+    }
+
+    /// Sessions at BMC `at`. pyghmi never forgets half-open ones, so they do not count there.
+    pub fn sessions(&mut self, at: u8) -> usize {
+        let profile = self.bmc(at).options().profile;
+        let (all, counters) = (self.bmc(at).sessions(), self.bmc(at).counters());
+        if profile != Profile::Pyghmi {
+            return all;
+        }
+        let half_open = counters.open_session - counters.sessions_opened;
+        all - usize::try_from(half_open).expect("few").min(all)
+    }
+
+    /// How many logins reached BMC `at`: RAKP Message 1.
+    pub fn logins(&mut self, at: u8) -> u64 {
+        self.bmc(at).counters().rakp1
+    }
+}
