@@ -5,7 +5,7 @@ use bmclink::supervisor::Keep;
 
 use crate::pair::{PROFILES, millis, secs};
 use crate::seeds::for_seeds;
-use crate::world::{World, target};
+use crate::world::World;
 
 /// The time a login and an activation take, with much room.
 const ONE_CONNECT: u64 = 1000;
@@ -18,9 +18,9 @@ fn two_hundred_cycles_with_every_dwell_heal_two_hundred_times() {
             world.open(Keep::Always);
             assert!(world.run_until(secs(10), World::is_connected));
             for cycle in 0..cycles {
-                world.reconfigure(target(9, "password"));
+                world.reconfigure(world.target(9, "password"));
                 world.run_for(dwell);
-                world.reconfigure(target(1, "password"));
+                world.reconfigure(world.target(1, "password"));
                 let what = format!("{profile:?}, dwell {dwell:?}, cycle {cycle}");
                 assert!(world.run_until(millis(ONE_CONNECT), World::is_connected), "{what}");
                 assert!(world.echo_works(), "{what}");
@@ -42,9 +42,9 @@ fn a_switch_at_every_packet_of_the_handshake_heals() {
             for _ in 0..packet {
                 world.step(limit);
             }
-            world.reconfigure(target(9, "password"));
+            world.reconfigure(world.target(9, "password"));
             world.run_for(millis(30 * packet));
-            world.reconfigure(target(1, "password"));
+            world.reconfigure(world.target(1, "password"));
             let what = format!("{profile:?}, after packet {packet}");
             assert!(world.run_until(millis(ONE_CONNECT), World::is_connected), "{what}");
             assert!(world.echo_works(), "{what}");
@@ -61,13 +61,13 @@ fn random_switches_under_traffic_heal() {
         world.open(Keep::Always);
         for round in 0..20u64 {
             let at = if (seed ^ round) % 3 == 0 { 9 } else { 1 + (round % 2) as u8 };
-            world.reconfigure(target(at, "password"));
+            world.reconfigure(world.target(at, "password"));
             if let Some(session) = world.supervisor.session_mut() {
                 session.sol_write(world.now, b"some traffic");
             }
             world.run_for(millis((seed * 7 + round * 13) % 60));
         }
-        world.reconfigure(target(1, "password"));
+        world.reconfigure(world.target(1, "password"));
         assert!(world.run_until(millis(ONE_CONNECT), World::is_connected), "seed {seed}");
         world.received.clear();
         assert!(world.echo_works(), "seed {seed}");

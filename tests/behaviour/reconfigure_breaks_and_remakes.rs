@@ -6,7 +6,7 @@ use bmclink::supervisor::{ConsoleChange, Keep};
 
 use crate::pair::{PROFILES, millis, secs};
 use crate::seeds::for_seeds;
-use crate::world::{World, address, target};
+use crate::world::{World, address};
 
 #[test]
 fn a_wrong_password_ends_the_session_and_is_named() {
@@ -14,7 +14,7 @@ fn a_wrong_password_ends_the_session_and_is_named() {
         let mut world = World::new(Profile::Spec, 1, seed);
         assert!(world.command().is_ok());
         let old = world.bmc(1).counters().clone();
-        world.reconfigure(target(1, "wrong"));
+        world.reconfigure(world.target(1, "wrong"));
         assert_eq!(world.command().map(drop), Err(ErrorKind::Password));
         world.run_for(secs(5));
         let new = world.bmc(1).counters().clone();
@@ -29,7 +29,7 @@ fn another_address_gets_everything_and_the_old_one_only_its_close() {
         let mut world = World::new(Profile::Spec, 2, seed);
         assert!(world.command().is_ok());
         let before = world.sent.len();
-        world.reconfigure(target(2, "password"));
+        world.reconfigure(world.target(2, "password"));
         assert!(world.command().is_ok());
         world.run_for(secs(5));
         let to_old: Vec<_> =
@@ -48,7 +48,7 @@ fn a_command_in_flight_ends_and_the_next_one_is_the_new_ones() {
         world.bmc(1).command_delay(6, 1, secs(2));
         let token = world.begin_command();
         world.run_for(secs(1));
-        world.reconfigure(target(2, "password"));
+        world.reconfigure(world.target(2, "password"));
         let next = world.begin_command();
         world.settle();
         assert_eq!(world.reply(token).map(|r| r.map(drop)), Some(Err(ErrorKind::Reconfigured)));
@@ -69,10 +69,10 @@ fn equal_values_and_other_waiting_times_break_nothing() {
     assert!(world.run_until(secs(10), World::is_connected));
     let (logins, changes) = (world.logins(1), world.changes().len());
     for _ in 0..10 {
-        world.reconfigure(target(1, "password"));
+        world.reconfigure(world.target(1, "password"));
         world.run_for(millis(100));
     }
-    let mut slower = target(1, "password");
+    let mut slower = world.target(1, "password");
     let mut session = (*slower.session).clone();
     session.timing.request_first = secs(3);
     slower.session = std::sync::Arc::new(session);
@@ -90,7 +90,7 @@ fn a_console_breaks_once_and_comes_back_at_once() {
             world.open(Keep::Always);
             assert!(world.run_until(secs(10), World::is_connected));
             let before = world.changes().len();
-            world.reconfigure(target(2, "password"));
+            world.reconfigure(world.target(2, "password"));
             assert!(world.run_until(secs(1), World::is_connected), "{profile:?} seed {seed}");
             assert!(world.echo_works(), "{profile:?} seed {seed}");
             let changes = world.changes().split_off(before);
@@ -119,9 +119,9 @@ fn of_two_changes_in_a_row_the_last_one_wins() {
         assert!(world.run_until(secs(10), World::is_connected));
         for round in 0..50u64 {
             let at = 1 + ((seed + round) % 3) as u8;
-            world.reconfigure(target(1 + at % 3, "password"));
+            world.reconfigure(world.target(1 + at % 3, "password"));
             world.run_for(millis(1));
-            world.reconfigure(target(at, "password"));
+            world.reconfigure(world.target(at, "password"));
             world.run_for(millis(round % 30));
         }
         let last = 1 + ((seed + 49) % 3) as u8;

@@ -26,6 +26,7 @@ pub const CONSOLE: u64 = 1;
 
 pub struct World {
     pub seed: u64,
+    pub profile: Profile,
     pub now: Instant,
     pub start: Instant,
     pub supervisor: Supervisor,
@@ -44,12 +45,13 @@ pub struct World {
     out: Vec<u8>,
 }
 
-pub fn target(at: u8, password: &str) -> Target {
+fn target(profile: Profile, at: u8, password: &str) -> Target {
+    // pyghmi takes nothing but 3.
+    let suites: &[u8] = if profile == Profile::Pyghmi { &[3] } else { &[17, 3] };
     let session = SessionConfig {
         user_name: b"admin".to_vec(),
         password: Secret::new(password.as_bytes()),
-        // pyghmi takes nothing else, and never forgets a login that it answered with another.
-        cipher_suites: vec![CipherSuiteId(3)],
+        cipher_suites: suites.iter().copied().map(CipherSuiteId).collect(),
         ..SessionConfig::default()
     };
     let address = address(at);
@@ -66,14 +68,17 @@ impl World {
         let now = Instant::now();
         let faults = Faults { delay: millis(2)..millis(4), ..Faults::default() };
         let bmc = |at| {
-            let options = BmcOptions { profile, ..BmcOptions::default() };
+            // pyghmi keeps sessions that were closed until they expire.
+            let session_slots = if profile == Profile::Pyghmi { 1000 } else { 0 };
+            let options = BmcOptions { profile, session_slots, ..BmcOptions::default() };
             (address(at), ManagedSystem::new(options, seed_bytes(seed, u64::from(at)), now))
         };
         World {
             seed,
+            profile,
             now,
             start: now,
-            supervisor: Supervisor::new(target(1, "password"), seed_bytes(seed, 1000)),
+            supervisor: Supervisor::new(target(profile, 1, "password"), seed_bytes(seed, 1000)),
             bmcs: (1..=bmcs).map(bmc).collect(),
             net: Network::new(seed, faults),
             events: Vec::new(),
@@ -201,6 +206,11 @@ impl World {
         self.run_until(time, |_| false);
     }
 
+    /// What BMC `at` is logged in with.
+    pub fn target(&self, at: u8, password: &str) -> Target {
+        target(self.profile, at, password)
+    }
+
     // What is asked for
 
     fn token(&mut self) -> u64 {
@@ -310,15 +320,17 @@ impl World {
         self.received[before..] == *b"?"
     }
 
-    /// Sessions at BMC `at`. pyghmi never forgets half-open ones, so they do not count there.
+    /// Sessions at BMC `at` that were not closed. pyghmi answers the close and goes on as before.
     pub fn sessions(&mut self, at: u8) -> usize {
-        let profile = self.bmc(at).options().profile;
-        let (all, counters) = (self.bmc(at).sessions(), self.bmc(at).counters());
-        if profile != Profile::Pyghmi {
-            return all;
-        }
-        let half_open = counters.open_session - counters.sessions_opened;
-        all - usize::try_from(half_open).expect("few").min(all)
+        let profile = self.profile;
+        let bmc = self.bmc(at);
+        let over = match profile {
+            Profile::Pyghmi => {
+                bmc.counters().sessions_closed.saturating_sub(bmc.counters().sessions_expired)
+            }
+            _ => 0,
+        };
+        bmc.sessions() - usize::try_from(over).expect("few").min(bmc.sessions())
     }
 
     /// How many logins reached BMC `at`: RAKP Message 1.
