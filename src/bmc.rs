@@ -6,6 +6,7 @@ mod subscription;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+#[cfg(feature = "capi")]
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -284,7 +285,7 @@ impl Console {
 /// Writes to the console, blocking as long as it takes.
 impl io::Write for &Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(Console::write(self, bytes, FOREVER)?)
+        Ok(self.write_some(bytes, true, FOREVER)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -295,7 +296,7 @@ impl io::Write for &Console {
 /// Writes to the console, blocking as long as it takes.
 impl io::Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(Console::write(self, bytes, FOREVER)?)
+        Ok(self.write_some(bytes, true, FOREVER)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -326,11 +327,13 @@ impl Reader {
     /// it first gives what is left and then the reason, every time until the console is
     /// connected again.
     pub fn read(&mut self, out: &mut [u8], timeout: Duration) -> Result<usize> {
-        self.read_unless(&AtomicBool::new(false), out, timeout)
+        let shared = &self.console.inner.shared;
+        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), None)
     }
 
     /// Reads, unless or until another thread sets `stop` and calls [`Console::wake_readers`]:
     /// `Closed` then.
+    #[cfg(feature = "capi")]
     pub(crate) fn read_unless(
         &mut self,
         stop: &AtomicBool,
@@ -338,7 +341,7 @@ impl Reader {
         timeout: Duration,
     ) -> Result<usize> {
         let shared = &self.console.inner.shared;
-        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), stop)
+        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
     }
 
     /// A descriptor that is readable exactly while [`read`](Reader::read) would not block: there
