@@ -275,6 +275,18 @@ impl Console {
         self.inner.bmc.abandon_console(&self.inner.shared);
     }
 
+    /// The descriptor of the reader whose place this is.
+    #[cfg(feature = "capi")]
+    pub(crate) fn fd_of<'a>(&self, place: &'a Place) -> Result<BorrowedFd<'a>> {
+        Ok(place.fd(&self.inner.shared)?.as_fd())
+    }
+
+    /// Takes the reader whose place this is out of its queues.
+    #[cfg(feature = "capi")]
+    pub(crate) fn leave_queues(&self, place: &Place) {
+        place.leave(&self.inner.shared);
+    }
+
     /// Has every [`Reader::read_unless`] look again at what stops it.
     #[cfg(feature = "capi")]
     pub(crate) fn wake_readers(&self) {
@@ -353,6 +365,12 @@ impl Reader {
     /// when the system gives no descriptor. Does not block.
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
         Ok(self.place.fd(&self.console.inner.shared)?.as_fd())
+    }
+
+    /// What is known of this reader to those who watch it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn place(&self) -> Arc<Place> {
+        self.place.clone()
     }
 
     /// How many bytes were overwritten before this reader came to them.
