@@ -854,9 +854,10 @@ int32_t bmclink_engine_new(struct bmclink_engine_options *options,
  * Closes every session at its BMC and ends the engine's threads, within three seconds. NULL is
  * fine.
  *
- * Blocks until that is done, and until callbacks that run have returned; one that takes two more
- * seconds is left to end by itself. May be called from inside a callback. Calls that wait in other threads end with BMCLINK_ERR_SHUT_DOWN,
- * and so do later calls on the handles of its BMCs and consoles, which are still to be freed.
+ * Blocks until that is done and callbacks that run have returned; one that takes two seconds more
+ * is left to end by itself. May be called from inside a callback. Calls that wait in other threads
+ * end with BMCLINK_ERR_SHUT_DOWN, and so do later calls on the handles of its BMCs and consoles,
+ * which are still to be freed.
  */
 int32_t bmclink_engine_free(struct bmclink_engine *engine);
 
