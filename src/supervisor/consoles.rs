@@ -344,7 +344,8 @@ impl Supervisor {
 
     /// A console's connection or attempt failed: one that is kept is tried again later.
     fn fail_console(&mut self, now: Instant, id: u64, error: &Error) {
-        let chance = self.generator.number();
+        self.chance = self.chance.wrapping_add(1);
+        let chance = mixed(self.chance);
         let released = self.released;
         let Some(link) = self.link(id) else { return };
         let was_trying = std::mem::take(&mut link.wanted);

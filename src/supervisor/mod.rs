@@ -25,7 +25,6 @@ pub use self::retry::RetryConfig;
 pub use self::target::Target;
 
 use self::consoles::Link;
-use crate::crypto::Generator;
 use crate::error::{Error, ErrorKind};
 use crate::session::{
     Cause, Counters, DropReason, Failure, Learned, Reply, Request, Session, Stage,
@@ -81,7 +80,8 @@ pub struct Icmp {
 /// One BMC over time.
 pub struct Supervisor {
     target: Target,
-    generator: Generator,
+    /// Where the next chance for a waiting time comes from; nothing secret.
+    chance: u64,
     phase: Phase,
     live: Option<Live>,
     parting: VecDeque<Live>,
@@ -115,12 +115,12 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Nothing happens before something is asked for. `seed` decides session IDs, random numbers
-    /// and jitter.
-    pub fn new(target: Target, seed: [u8; 32]) -> Self {
+    /// Nothing happens before something is asked for. `chance` is any number: it decides how
+    /// waiting times are spread, and nothing else.
+    pub fn new(target: Target, chance: u64) -> Self {
         Supervisor {
             target,
-            generator: Generator::from_seed(seed),
+            chance,
             phase: Phase::Idle,
             live: None,
             parting: VecDeque::new(),
@@ -219,13 +219,9 @@ impl Supervisor {
         self.addresses.first().copied()
     }
 
-    /// The login's turn has come.
-    pub fn begin_login(&mut self, now: Instant) {
+    /// The login's turn has come. `seed` is 32 bytes of entropy for this login's random numbers.
+    pub fn begin_login(&mut self, now: Instant, seed: [u8; 32]) {
         let Some(peer) = self.next_peer() else { return };
-        let mut seed = [0; 32];
-        for chunk in seed.chunks_mut(4) {
-            chunk.copy_from_slice(&self.generator.number().to_le_bytes());
-        }
         let mut session = Session::new(self.target.session.clone(), self.learned(), seed, now);
         for request in self.queued.drain(..) {
             session.submit(request);
@@ -390,6 +386,14 @@ impl Supervisor {
     fn done(&mut self, token: u64, result: Result<(), Error>) {
         self.events.push_back(Event::Done { token, result });
     }
+}
+
+/// A number that is well mixed from one that counts (the finalizer of splitmix64).
+fn mixed(number: u64) -> u32 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed >> 32) as u32
 }
 
 /// Takes a token out of a list; says whether it was there.

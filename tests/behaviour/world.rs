@@ -78,7 +78,7 @@ impl World {
             profile,
             now,
             start: now,
-            supervisor: Supervisor::new(target(profile, 1, "password"), seed_bytes(seed, 1000)),
+            supervisor: Supervisor::new(target(profile, 1, "password"), seed),
             bmcs: (1..=bmcs).map(bmc).collect(),
             net: Network::new(seed, faults),
             events: Vec::new(),
@@ -154,7 +154,9 @@ impl World {
             }
             Event::WantsTurn => {
                 self.supervisor.next_peer().expect("it wants its turn");
-                self.supervisor.begin_login(self.now);
+                self.tokens += 1;
+                let seed = seed_bytes(self.seed, self.tokens);
+                self.supervisor.begin_login(self.now, seed);
             }
             _ => {}
         }
