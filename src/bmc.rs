@@ -16,10 +16,12 @@ use crate::config::{BmcConfig, ConsoleConfig};
 use crate::console::Cursor;
 use crate::engine::{
     BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine,
-    Place, deadline, waiter,
+    Place, Why, deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
+use crate::supervisor::Keep;
+use crate::sync::Mutex;
 use crate::wire::message::CompletionCode;
 
 /// Wait as long as it takes. Every timeout of the library can be this.
@@ -31,7 +33,7 @@ impl Engine {
     /// Fails with `Misuse` for settings out of range: no credentials, a password that is too
     /// long, an xRC4 suite. Blocks for one turn of a shard's loop.
     pub fn bmc(&self, config: BmcConfig) -> Result<Bmc> {
-        Ok(Bmc { handle: Arc::new(self.add(config)?) })
+        Ok(Bmc { handle: self.add(config)? })
     }
 }
 
@@ -109,9 +111,30 @@ impl Bmc {
     /// Fails with `Misuse` for settings out of range.
     pub fn console(&self, config: ConsoleConfig) -> Result<Console> {
         config.check()?;
+        let opens = config.keep != Keep::OnRequest;
         let shared = Arc::new(ConsoleShared::new(config));
-        let inner = ConsoleInner { bmc: self.handle.clone(), shared };
-        Ok(Console { inner: Arc::new(inner) })
+        let (bmc, id) = (self.handle.clone(), self.handle.new_id());
+        let inner = ConsoleInner { bmc, id, shared, readers: Mutex::new(0) };
+        let console = Console { inner: Arc::new(inner) };
+        if opens {
+            console.inner.bmc.open_console(id, &console.inner.shared)?;
+        }
+        Ok(console)
+    }
+
+    /// Changes where the BMC is, who logs in, and how.
+    ///
+    /// What touches the session (address, port, credentials, cipher suites, privilege level,
+    /// version, quirks) ends it: calls in flight fail with `Reconfigured`, the session is closed
+    /// in the background, and when there was one the new one is begun at once. Nothing of the old
+    /// one reaches anybody any more. A login that is under way is given up at whatever step it is,
+    /// and whoever waits for it gets the new one's result. Waiting times and the request window
+    /// are those of the next session. Equal values change nothing.
+    ///
+    /// All handles of this BMC see it. Does not wait for the new session. Fails with `Misuse` for
+    /// settings out of range.
+    pub fn reconfigure(&self, config: BmcConfig) -> Result<()> {
+        self.handle.reconfigure(config)
     }
 
     /// What was counted since this handle was made. Blocks for one turn of a shard's loop; fails
@@ -132,7 +155,23 @@ const DATA_MAX: usize = 240;
 #[derive(Debug)]
 struct ConsoleInner {
     bmc: Arc<BmcHandle>,
+    id: u64,
     shared: Arc<ConsoleShared>,
+    /// How many readers are attached.
+    readers: Mutex<usize>,
+}
+
+impl ConsoleInner {
+    /// A reader comes or goes. A console that is kept is tried at once when one comes.
+    fn attach(&self, comes: bool) {
+        let kept = self.shared.config().keep != Keep::OnRequest;
+        // Held meanwhile, so that the last word is the last one there too.
+        let mut readers = self.readers.lock();
+        *readers = if comes { *readers + 1 } else { readers.saturating_sub(1) };
+        if kept && (comes || *readers == 0) {
+            self.bmc.attach_console(self.id, &self.shared, comes);
+        }
+    }
 }
 
 impl Drop for ConsoleInner {
@@ -140,7 +179,7 @@ impl Drop for ConsoleInner {
         self.shared.set_closed();
         queue::leave_queues(&self.shared);
         // Nobody waits for it here: the shard deactivates SOL on its own.
-        self.bmc.abandon_console(&self.shared);
+        self.bmc.abandon_console(self.id, &self.shared);
     }
 }
 
@@ -164,7 +203,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.connect_console(&self.inner.shared, timeout)
+        self.inner.bmc.connect_console(self.inner.id, &self.inner.shared, timeout)
     }
 
     /// Begins to connect, logging in first when no session is up, and does not wait for it.
@@ -176,7 +215,34 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.begin_connect_console(&self.inner.shared)
+        self.inner.bmc.begin_connect_console(self.inner.id, &self.inner.shared)
+    }
+
+    /// Runs the console in another way from now on.
+    ///
+    /// What is about SOL itself (`instance`, `take_over`, retransmission) closes SOL and opens it
+    /// again; readers wait meanwhile. The rest (`replay_len`, `input_len`, `keep`, `retry`) breaks
+    /// nothing, and so do equal values. A console that is kept and not connected is tried at once.
+    /// Fails with `Misuse` for settings out of range.
+    pub fn reconfigure(&self, config: ConsoleConfig) -> Result<()> {
+        config.check()?;
+        if self.inner.shared.is_closed() {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        let opens = config.keep != Keep::OnRequest;
+        if self.inner.shared.reconfigure(config) {
+            let (id, shared) = (self.inner.id, &self.inner.shared);
+            self.inner.bmc.reconfigure_console(id, shared)?;
+            if opens {
+                self.inner.bmc.open_console(id, shared)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// State, since when, why, and when it is tried again: at one moment.
+    pub fn why(&self) -> Why {
+        self.inner.shared.why()
     }
 
     /// Where the console is in its life.
@@ -264,7 +330,8 @@ impl Console {
     /// this console end with `Closed`; readers first get what is left.
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.set_closed();
-        self.inner.bmc.close_console(&self.inner.shared, timeout.saturating_add(CLOSE_GRACE))
+        let timeout = timeout.saturating_add(CLOSE_GRACE);
+        self.inner.bmc.close_console(self.inner.id, &self.inner.shared, timeout)
     }
 
     /// Closes it too, and leaves it to the shard to tell the BMC.
@@ -272,7 +339,7 @@ impl Console {
     pub(crate) fn abandon(&self) {
         self.inner.shared.set_closed();
         queue::leave_queues(&self.inner.shared);
-        self.inner.bmc.abandon_console(&self.inner.shared);
+        self.inner.bmc.abandon_console(self.inner.id, &self.inner.shared);
     }
 
     /// The descriptor of the reader whose place this is.
@@ -330,6 +397,7 @@ pub struct Reader {
 
 impl Reader {
     fn new(console: &Console, cursor: Cursor) -> Self {
+        console.inner.attach(true);
         Reader { console: console.clone(), cursor, place: Place::new(cursor.offset()) }
     }
 
@@ -393,6 +461,7 @@ impl Clone for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.place.leave(&self.console.inner.shared);
+        self.console.inner.attach(false);
     }
 }
 

@@ -5,6 +5,7 @@
 //! one receive batch of 128 KiB.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credentials::Credentials;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::session::{
     CipherSuiteId, Quirk, Quirks, SessionConfig, SolConfig, TakeOver, Timing, UserLookup, Version,
 };
+use crate::supervisor::{ConsoleSettings, Keep, RetryConfig, Target};
 use crate::wire::ipmi15::AuthType;
 use crate::wire::{PrivilegeLevel, RMCP_PORT};
 
@@ -88,7 +90,7 @@ impl EngineConfig {
 }
 
 /// One BMC: where it is, who logs in, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct BmcConfig {
     /// A name, an IPv4 or an IPv6 address; link-local ones with `%` and a scope. No port.
@@ -199,6 +201,11 @@ impl BmcConfig {
         }
     }
 
+    pub(crate) fn target(&self) -> Target {
+        let session = Arc::new(self.session_config());
+        Target { host: self.host.clone(), port: self.port, session }
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         if self.host.is_empty() {
             return Err(Error::misuse("no host was given"));
@@ -279,6 +286,11 @@ pub struct ConsoleConfig {
     pub retransmit_max: Duration,
     /// An empty packet is sent after this long without input. Default never.
     pub keepalive: Option<Duration>,
+    /// Whether it is connected again by itself after a loss or a failure. Default: no, only on
+    /// request.
+    pub keep: Keep,
+    /// When that is tried.
+    pub retry: RetryConfig,
 }
 
 impl Default for ConsoleConfig {
@@ -295,6 +307,8 @@ impl Default for ConsoleConfig {
             retransmit_min: sol.retransmit_min,
             retransmit_max: sol.retransmit_max,
             keepalive: sol.keepalive,
+            keep: Keep::default(),
+            retry: RetryConfig::default(),
         }
     }
 }
@@ -307,6 +321,20 @@ impl ConsoleConfig {
     #[must_use]
     pub fn take_over(mut self, take_over: TakeOver) -> Self {
         self.take_over = take_over;
+        self
+    }
+
+    /// Keeps it connected from the moment it is opened.
+    #[must_use]
+    pub fn always_on(mut self) -> Self {
+        self.keep = Keep::Always;
+        self
+    }
+
+    /// Keeps it connected while a reader is attached, and `linger` longer.
+    #[must_use]
+    pub fn on_demand(mut self, linger: Duration) -> Self {
+        self.keep = Keep::WhileAttached(linger);
         self
     }
 
@@ -349,7 +377,12 @@ impl ConsoleConfig {
         Err(Error::misuse(problem))
     }
 
-    pub(crate) fn sol_config(&self, quirks: Quirks, session_port: u16) -> SolConfig {
+    pub(crate) fn settings(&self, quirks: Quirks) -> ConsoleSettings {
+        let (keep, retry) = (self.keep, self.retry.clone());
+        ConsoleSettings { sol: self.sol_config(quirks), keep, retry }
+    }
+
+    fn sol_config(&self, quirks: Quirks) -> SolConfig {
         let nul = quirks.has(Quirk::SerialKeepalive);
         let quirk_keepalive = nul || quirks.has(Quirk::SerialKeepaliveEmpty);
         SolConfig {
@@ -363,7 +396,6 @@ impl ConsoleConfig {
             keepalive: self.keepalive.or(quirk_keepalive.then_some(QUIRK_KEEPALIVE)),
             keepalive_nul: nul,
             ack_zero_means_all: quirks.has(Quirk::SolAckZero) || quirks.has(Quirk::Intel20),
-            session_port,
             ..SolConfig::default()
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use slotmap::{SlotMap, new_key_type};
+
 use crate::crypto::Secret;
 use crate::crypto::keys::KEY_LEN;
 use crate::error::{Error, Result};
@@ -19,12 +21,32 @@ pub(crate) struct CredentialsValue {
 
 /// A user name, a password and maybe a K_g: a live value that many BMCs can share.
 ///
-/// Clones are handles to the same value. [`update`](Credentials::update) changes it for all;
-/// each session uses it from its next login on. The secrets are zeroed when they are replaced
-/// or dropped, and never printed.
+/// Clones are handles to the same value. [`update`](Credentials::update) changes it for all.
+/// The secrets are zeroed when they are replaced or dropped, and never printed.
 #[derive(Clone)]
 pub struct Credentials {
-    value: Arc<Mutex<Arc<CredentialsValue>>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    value: Mutex<Arc<CredentialsValue>>,
+    watchers: Mutex<SlotMap<WatchKey, Arc<dyn Fn() + Send + Sync>>>,
+}
+
+new_key_type! {
+    struct WatchKey;
+}
+
+/// Somebody who is told of every change, until this is dropped.
+pub(crate) struct CredentialsWatch {
+    shared: Arc<Shared>,
+    key: WatchKey,
+}
+
+impl Drop for CredentialsWatch {
+    fn drop(&mut self) {
+        self.shared.watchers.lock().remove(self.key);
+    }
 }
 
 impl Credentials {
@@ -34,8 +56,7 @@ impl Credentials {
     ///
     /// Longer ones are refused with `Misuse`: nothing is cut silently.
     pub fn new(user_name: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> Result<Self> {
-        let value = checked(user_name.as_ref(), password.as_ref(), &[])?;
-        Ok(Credentials { value: Arc::new(Mutex::new(Arc::new(value))) })
+        Ok(Self::with_value(checked(user_name.as_ref(), password.as_ref(), &[])?))
     }
 
     /// The same with K_g, the BMC key: 1 to 20 bytes, shorter ones padded with zeros. Bytes of
@@ -45,20 +66,50 @@ impl Credentials {
         password: impl AsRef<[u8]>,
         k_g: impl AsRef<[u8]>,
     ) -> Result<Self> {
-        let value = checked(user_name.as_ref(), password.as_ref(), k_g.as_ref())?;
-        Ok(Credentials { value: Arc::new(Mutex::new(Arc::new(value))) })
+        Ok(Self::with_value(checked(user_name.as_ref(), password.as_ref(), k_g.as_ref())?))
     }
 
-    /// Replaces user name, password and K_g (empty for none). Sessions that are up stay up;
-    /// every login from now on uses the new value.
+    /// Replaces user name, password and K_g (empty for none), in all that use them: every BMC with
+    /// a session, or that tries to get one, logs in anew, once, within the engine's
+    /// [`login_rate`](crate::EngineConfig::login_rate). Calls in flight fail with `Reconfigured`.
+    /// Equal values change nothing.
+    ///
+    /// Fails with `Misuse` when something is too long; the old value stays then. Does not wait for
+    /// the logins.
     pub fn update(&self, user_name: &[u8], password: &[u8], k_g: &[u8]) -> Result<()> {
-        let value = checked(user_name, password, k_g)?;
-        *self.value.lock() = Arc::new(value);
+        let new = Arc::new(checked(user_name, password, k_g)?);
+        let old = std::mem::replace(&mut *self.shared.value.lock(), new.clone());
+        if old == new {
+            return Ok(());
+        }
+        // Not under the lock: to tell a shard may take until it has room.
+        let watchers: Vec<_> = self.shared.watchers.lock().values().cloned().collect();
+        for tell in watchers {
+            tell();
+        }
         Ok(())
     }
 
     pub(crate) fn current(&self) -> Arc<CredentialsValue> {
-        self.value.lock().clone()
+        self.shared.value.lock().clone()
+    }
+
+    /// Has `tell` called after every change.
+    pub(crate) fn watch(&self, tell: Arc<dyn Fn() + Send + Sync>) -> CredentialsWatch {
+        let key = self.shared.watchers.lock().insert(tell);
+        CredentialsWatch { shared: self.shared.clone(), key }
+    }
+
+    fn with_value(value: CredentialsValue) -> Self {
+        let (value, watchers) = (Mutex::new(Arc::new(value)), Mutex::new(SlotMap::with_key()));
+        Credentials { shared: Arc::new(Shared { value, watchers }) }
+    }
+}
+
+/// Whether they are handles to the same value: two values that happen to be equal are not.
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 

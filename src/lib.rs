@@ -147,7 +147,7 @@ pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
 pub use engine::{
     BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats, Events,
-    Ready, ShardStats,
+    Ready, ShardStats, Why,
 };
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.
@@ -155,6 +155,8 @@ pub use ipmi_rs_core;
 pub use session::{
     Cause, CipherSuiteId, Counters, Quirk, Quirks, Stage, TakeOver, Timing, UserLookup, Version,
 };
+/// How a console is kept connected.
+pub use supervisor::{Keep, RetryConfig};
 pub use wire::PrivilegeLevel;
 pub use wire::ipmi15::AuthType;
 pub use wire::message::CompletionCode;

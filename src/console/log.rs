@@ -36,6 +36,14 @@ impl Log {
         Log { bytes: VecDeque::new(), len_max: len_max.max(1), start: 0 }
     }
 
+    /// Keeps more or less from now on.
+    pub fn set_len_max(&mut self, len_max: usize) {
+        self.len_max = len_max.max(1);
+        let excess = self.bytes.len().saturating_sub(self.len_max);
+        self.bytes.drain(..excess);
+        self.start += excess as u64;
+    }
+
     /// Adds bytes at the end; the oldest ones give way.
     pub fn push(&mut self, bytes: &[u8]) {
         let kept = bytes.len().min(self.len_max);

@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 
 use super::callback::Change;
 use super::ready::{Events, wait};
-pub use super::state::{ConsoleState, ConsoleStats};
+pub use super::state::{ConsoleState, ConsoleStats, Why};
 use super::wait::Completer;
 use super::watch::{Place, Watch, Watches};
 use crate::config::ConsoleConfig;
 use crate::console::{Cursor, Log};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{AtomicBool, Condvar, Mutex};
+use crate::session::Quirks;
+use crate::supervisor::ConsoleSettings;
+use crate::sync::{AtomicBool, Condvar, Mutex, now};
 
 /// One console.
 #[derive(Debug)]
 pub(crate) struct ConsoleShared {
-    pub config: ConsoleConfig,
     inner: Mutex<Inner>,
     /// New characters, or the end of them.
     readable: Condvar,
@@ -32,10 +33,14 @@ pub(crate) struct ConsoleShared {
 
 #[derive(Debug)]
 struct Inner {
+    config: ConsoleConfig,
     log: Log,
     state: ConsoleState,
+    since: Instant,
     /// Why it is not connected, after it was or was tried to be.
     reason: Option<Error>,
+    /// When it is tried again.
+    next_try: Option<Instant>,
     closed: bool,
     input: VecDeque<u8>,
     /// Position of the first byte of `input` in all input.
@@ -63,8 +68,11 @@ impl ConsoleShared {
     pub fn new(config: ConsoleConfig) -> Self {
         let inner = Inner {
             log: Log::new(config.replay_len),
+            config,
             state: ConsoleState::Unconnected,
+            since: now(),
             reason: None,
+            next_try: None,
             closed: false,
             input: VecDeque::new(),
             input_start: 0,
@@ -75,7 +83,6 @@ impl ConsoleShared {
             watches: Watches::default(),
         };
         ConsoleShared {
-            config,
             inner: Mutex::new(inner),
             readable: Condvar::new(),
             writable: Condvar::new(),
@@ -84,7 +91,48 @@ impl ConsoleShared {
         }
     }
 
+    /// How it is run at a BMC with these quirks.
+    pub fn settings(&self, quirks: Quirks) -> ConsoleSettings {
+        self.inner.lock().config.settings(quirks)
+    }
+
     // For users
+
+    /// Has it run in another way; says whether that is one.
+    pub fn reconfigure(&self, config: ConsoleConfig) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.config == config {
+            return false;
+        }
+        inner.log.set_len_max(config.replay_len);
+        let watches = if config.input_len > inner.config.input_len {
+            inner.feed_starved()
+        } else {
+            Watches::default()
+        };
+        inner.config = config;
+        drop(inner);
+        self.writable.notify_all();
+        watches.settle();
+        true
+    }
+
+    /// State, since when, why, and when it is tried again.
+    pub fn why(&self) -> Why {
+        let (inner, now) = (self.inner.lock(), now());
+        Why {
+            state: inner.state,
+            epoch: inner.stats.epoch,
+            since: now.saturating_duration_since(inner.since),
+            reason: inner.reason.clone(),
+            next_try: inner.next_try.map(|at| at.saturating_duration_since(now)),
+        }
+    }
+
+    /// How it is run.
+    pub fn config(&self) -> ConsoleConfig {
+        self.inner.lock().config.clone()
+    }
 
     pub fn state(&self) -> ConsoleState {
         self.inner.lock().state
@@ -165,7 +213,7 @@ impl ConsoleShared {
             if bytes.is_empty() {
                 return Ok((0, false));
             }
-            let room = self.config.input_len.saturating_sub(inner.input.len());
+            let room = inner.config.input_len.saturating_sub(inner.input.len());
             let taken = room.min(bytes.len());
             let was_idle = inner.input.is_empty() && inner.breaks.is_empty();
             inner.input.extend(&bytes[..taken]);
@@ -299,8 +347,7 @@ impl ConsoleShared {
         if inner.closed || inner.state != ConsoleState::Unconnected {
             return;
         }
-        inner.state = ConsoleState::Connecting;
-        inner.reason = None;
+        inner.enter(ConsoleState::Connecting);
         let watches = inner.tell_state();
         drop(inner);
         self.changed.notify_all();
@@ -312,8 +359,7 @@ impl ConsoleShared {
         if inner.closed {
             return;
         }
-        inner.state = ConsoleState::Connected;
-        inner.reason = None;
+        inner.enter(ConsoleState::Connected);
         inner.in_session = 0;
         inner.stats.epoch += 1;
         inner.stats.characters_max = characters_max;
@@ -326,11 +372,17 @@ impl ConsoleShared {
     }
 
     pub fn set_unconnected(&self, reason: Error) {
+        self.set_unconnected_until(reason, None);
+    }
+
+    /// It is not connected, and is tried again at `next_try`: until then and longer, readers wait.
+    pub fn set_unconnected_until(&self, reason: Error, next_try: Option<Instant>) {
         let mut inner = self.inner.lock();
         let told = inner.closed
             || inner.state == ConsoleState::Unconnected && inner.reason.as_ref() == Some(&reason);
         let reason = if inner.closed { Error::new(ErrorKind::Closed) } else { reason };
         inner.disconnect(reason);
+        inner.next_try = next_try.filter(|_| !inner.closed);
         if told {
             return;
         }
@@ -371,7 +423,7 @@ impl ConsoleShared {
         if len == 0 {
             return Input::Nothing;
         }
-        let was_full = inner.input.len() >= self.config.input_len;
+        let was_full = inner.input.len() >= inner.config.input_len;
         out.extend(inner.input.drain(..len));
         inner.input_start += len as u64;
         // It is pending all the time, until the session says otherwise.
@@ -425,14 +477,13 @@ impl Inner {
         if self.closed {
             return Some(Error::new(ErrorKind::Closed));
         }
-        self.reason.clone().filter(|_| self.state == ConsoleState::Unconnected)
+        let is_over = self.state == ConsoleState::Unconnected && self.next_try.is_none();
+        self.reason.clone().filter(|_| is_over)
     }
 
     /// Whether a reader who is at `offset` would get something at once.
     fn is_readable(&self, offset: u64) -> bool {
-        offset < self.log.end()
-            || self.closed
-            || self.state == ConsoleState::Unconnected && self.reason.is_some()
+        offset < self.log.end() || self.closed || self.end_of_reading().is_some()
     }
 
     fn is_drained(&self) -> bool {
@@ -455,10 +506,13 @@ impl Inner {
                 epoch: self.stats.epoch,
             });
             watch.mark(Events::STATE);
-            if self.state == ConsoleState::Unconnected {
+            if self.end_of_reading().is_some() {
                 watch.mark(Events::READABLE);
+            }
+            if self.state == ConsoleState::Unconnected {
                 watch.unmark(Events::WRITABLE);
-            } else if !self.is_readable(watch.offset()) {
+            }
+            if !self.is_readable(watch.offset()) {
                 // The reason why it was not connected is history.
                 watch.unmark(Events::READABLE);
             }
@@ -482,8 +536,19 @@ impl Inner {
         }
     }
 
+    fn enter(&mut self, state: ConsoleState) {
+        if self.state != state {
+            self.since = now();
+        }
+        self.state = state;
+        self.next_try = None;
+        if state != ConsoleState::Unconnected {
+            self.reason = None;
+        }
+    }
+
     fn disconnect(&mut self, reason: Error) {
-        self.state = ConsoleState::Unconnected;
+        self.enter(ConsoleState::Unconnected);
         self.reason = Some(reason);
         self.in_session = 0;
         self.starved = false;

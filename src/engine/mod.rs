@@ -25,9 +25,10 @@ mod stats;
 mod wait;
 mod watch;
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,9 @@ use mio::{Poll, Waker};
 use self::admission::Admission;
 pub use self::callback::ConsoleEvent;
 pub(crate) use self::callback::{Callback, Subscriber};
-use self::calls::Command;
+use self::calls::{Command, ConsoleCall};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
-pub use self::console::{ConsoleState, ConsoleStats};
+pub use self::console::{ConsoleState, ConsoleStats, Why};
 use self::dispatch::Dispatcher;
 use self::inbox::{Inbox, inbox};
 pub use self::ready::{Events, Ready};
@@ -51,6 +52,7 @@ pub use self::stats::{BmcStats, EngineStats, ShardStats};
 pub(crate) use self::wait::{deadline, waiter};
 pub(crate) use self::watch::{FdList, Place, Watch, fd_list};
 use crate::config::{BmcConfig, EngineConfig};
+use crate::credentials::CredentialsWatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Reply, Request};
 use crate::sync::Mutex;
@@ -80,12 +82,44 @@ pub(crate) struct EngineShared {
     shards: Vec<ShardHandle>,
     next_id: AtomicU64,
     dispatcher: Arc<Dispatcher>,
+    known: Mutex<Known>,
+}
+
+/// The BMCs there are, by host and port: equal settings mean the same one.
+#[derive(Debug, Default)]
+struct Known {
+    bmcs: HashMap<(String, u16), Vec<Weak<BmcHandle>>>,
+    /// How many places there may be before those of BMCs that are gone are looked for.
+    len_max: usize,
+}
+
+impl Known {
+    fn find(&self, config: &BmcConfig) -> Option<Arc<BmcHandle>> {
+        let handles = self.bmcs.get(&(config.host.clone(), config.port))?;
+        let same = |handle: &Arc<BmcHandle>| *handle.shared.config.lock() == *config;
+        handles.iter().filter_map(Weak::upgrade).find(same)
+    }
+
+    fn add(&mut self, config: &BmcConfig, handle: &Arc<BmcHandle>) {
+        let handles = self.bmcs.entry((config.host.clone(), config.port)).or_default();
+        handles.retain(|handle| handle.strong_count() > 0);
+        handles.push(Arc::downgrade(handle));
+        if self.bmcs.len() > self.len_max {
+            self.bmcs.retain(|_, handles| handles.iter().any(|h| h.strong_count() > 0));
+            self.len_max = (self.bmcs.len() * 2).max(64);
+        }
+    }
 }
 
 impl EngineShared {
     fn new(shards: Vec<ShardHandle>, config: &EngineConfig) -> Arc<Self> {
         let dispatcher = Dispatcher::new(config.dispatchers_max);
-        Arc::new(EngineShared { shards, next_id: AtomicU64::new(1), dispatcher })
+        Arc::new(EngineShared {
+            shards,
+            next_id: AtomicU64::new(1),
+            dispatcher,
+            known: Mutex::default(),
+        })
     }
 }
 
@@ -161,9 +195,25 @@ impl Engine {
         Ok(EngineStats { shards: waits.iter().map(answer).collect::<Result<_>>()? })
     }
 
-    pub(crate) fn add(&self, config: BmcConfig) -> Result<BmcHandle> {
+    /// The BMC with these settings: the one that there is, or another one.
+    pub(crate) fn add(&self, config: BmcConfig) -> Result<Arc<BmcHandle>> {
         config.check()?;
-        let shared = Arc::new(BmcShared { config, status: Mutex::default() });
+        if let Some(handle) = self.shared.known.lock().find(&config) {
+            return Ok(handle);
+        }
+        // Not under the lock: it takes a turn of the shard.
+        let another = Arc::new(self.add_another(config.clone())?);
+        let mut known = self.shared.known.lock();
+        let handle = known.find(&config).unwrap_or_else(|| {
+            known.add(&config, &another);
+            another.clone()
+        });
+        drop(known);
+        Ok(handle)
+    }
+
+    fn add_another(&self, config: BmcConfig) -> Result<BmcHandle> {
+        let shared = Arc::new(BmcShared { config: Mutex::new(config), status: Mutex::default() });
         let load = |shard: &&ShardHandle| shard.bmcs.load(Ordering::Relaxed);
         let (number, _) = self
             .shared
@@ -174,10 +224,16 @@ impl Engine {
             .ok_or_else(|| Error::new(ErrorKind::ShutDown))?;
         let (wait, done) = waiter();
         let shard = &self.shared.shards[number];
-        shard.inbox.send(Command::Add { shared: shared.clone(), done }, None)?;
+        let chance = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        shard.inbox.send(Command::Add { shared: shared.clone(), chance, done }, None)?;
         let key = wait.wait(None).unwrap_or_else(|| Err(Error::new(ErrorKind::ShutDown)))?;
         shard.bmcs.fetch_add(1, Ordering::Relaxed);
-        Ok(BmcHandle { engine: self.shared.clone(), shard: number, key, shared })
+        let engine = self.shared.clone();
+        let handle = BmcHandle { engine, shard: number, key, shared, watch: Mutex::new(None) };
+        handle.watch_credentials();
+        // What changed before it was watched.
+        handle.reconfigured()?;
+        Ok(handle)
     }
 }
 
@@ -195,12 +251,18 @@ impl Drop for Engine {
 }
 
 /// One BMC at its shard. Dropping the last handle closes its session.
-#[derive(Debug)]
 pub(crate) struct BmcHandle {
     engine: Arc<EngineShared>,
     shard: usize,
     key: BmcKey,
     pub shared: Arc<BmcShared>,
+    watch: Mutex<Option<CredentialsWatch>>,
+}
+
+impl std::fmt::Debug for BmcHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BmcHandle").field("shared", &self.shared).finish_non_exhaustive()
+    }
 }
 
 impl BmcHandle {
@@ -220,33 +282,103 @@ impl BmcHandle {
     pub fn connect(&self, timeout: Duration) -> Result<()> {
         let until = deadline(timeout);
         let (wait, done) = waiter();
-        let id = self.id();
-        self.send(Command::Connect { bmc: self.key, id, done }, until)?;
-        self.wait_or_give_up(id, until, &wait)
+        let token = self.id();
+        self.send(Command::Connect { bmc: self.key, token, done }, until)?;
+        self.wait_or_give_up(token, until, &wait)
+    }
+
+    fn console_call(
+        &self,
+        id: u64,
+        console: &Arc<ConsoleShared>,
+        call: ConsoleCall,
+        until: Option<Instant>,
+    ) -> Result<()> {
+        self.send(Command::Console { bmc: self.key, id, console: console.clone(), call }, until)
+    }
+
+    /// Opens a console; one that is always to be connected begins at once.
+    pub fn open_console(&self, id: u64, console: &Arc<ConsoleShared>) -> Result<()> {
+        let (wait, done) = waiter();
+        self.console_call(id, console, ConsoleCall::Open { done }, None)?;
+        wait.wait(None).unwrap_or_else(|| Err(Error::new(ErrorKind::ShutDown)))
     }
 
     /// Blocks until the console is connected, or says why not.
-    pub fn connect_console(&self, console: &Arc<ConsoleShared>, timeout: Duration) -> Result<()> {
+    pub fn connect_console(
+        &self,
+        id: u64,
+        console: &Arc<ConsoleShared>,
+        timeout: Duration,
+    ) -> Result<()> {
         let until = deadline(timeout);
         let (wait, done) = waiter();
-        let id = self.id();
-        let console = console.clone();
-        self.send(Command::ConsoleConnect { bmc: self.key, id, console, done }, until)?;
-        self.wait_or_give_up(id, until, &wait)
+        let token = self.id();
+        self.console_call(id, console, ConsoleCall::Connect { token, done }, until)?;
+        self.wait_or_give_up(token, until, &wait)
     }
 
     /// Has the console connected; its state tells how that went.
-    pub fn begin_connect_console(&self, console: &Arc<ConsoleShared>) -> Result<()> {
+    pub fn begin_connect_console(&self, id: u64, console: &Arc<ConsoleShared>) -> Result<()> {
         let (_, done) = waiter();
         // At once, so that nobody takes the state before for the outcome.
         console.set_connecting();
-        let (bmc, id, console) = (self.key, self.id(), console.clone());
-        self.send(Command::ConsoleConnect { bmc, id, console, done }, None)
+        self.console_call(id, console, ConsoleCall::Connect { token: self.id(), done }, None)
+    }
+
+    /// Somebody is attached to the console now, or nobody any more.
+    pub fn attach_console(&self, id: u64, console: &Arc<ConsoleShared>, attached: bool) {
+        // When the shard is gone, nobody is served any more.
+        let _ = self.console_call(id, console, ConsoleCall::Attached(attached), None);
+    }
+
+    /// The console's configuration is another one.
+    pub fn reconfigure_console(&self, id: u64, console: &Arc<ConsoleShared>) -> Result<()> {
+        self.console_call(id, console, ConsoleCall::Reconfigured, None)
+    }
+
+    /// Another configuration.
+    pub fn reconfigure(self: &Arc<Self>, config: BmcConfig) -> Result<()> {
+        config.check()?;
+        let mut current = self.shared.config.lock();
+        if *current == config {
+            return Ok(());
+        }
+        let other_credentials = current.credentials != config.credentials;
+        *current = config.clone();
+        drop(current);
+        self.engine.known.lock().add(&config, self);
+        if other_credentials {
+            self.watch_credentials();
+        }
+        self.reconfigured()
+    }
+
+    /// One watch on the credentials it has now, and none on any others.
+    fn watch_credentials(&self) {
+        let credentials = self.shared.config.lock().credentials.clone();
+        let (inbox, bmc) = (self.shard().inbox.clone(), self.key);
+        let tell = Arc::new(move || {
+            // When the shard is gone, nobody logs in any more.
+            let _ = inbox.send(Command::Reconfigured { bmc }, None);
+        });
+        let old = self.watch.lock().replace(credentials.watch(tell));
+        drop(old);
+    }
+
+    /// The BMC's configuration, or the credentials in it, are others.
+    pub fn reconfigured(&self) -> Result<()> {
+        self.send(Command::Reconfigured { bmc: self.key }, None)
+    }
+
+    /// An ID that nothing else in the engine has.
+    pub fn new_id(&self) -> u64 {
+        self.id()
     }
 
     fn wait_or_give_up(
         &self,
-        id: u64,
+        token: u64,
         until: Option<Instant>,
         wait: &wait::Waiter<Result<()>>,
     ) -> Result<()> {
@@ -254,7 +386,7 @@ impl BmcHandle {
             return result;
         }
         let last = deadline(LAST_WORD);
-        self.send(Command::GiveUp { bmc: self.key, id }, last)?;
+        self.send(Command::GiveUp { bmc: self.key, token }, last)?;
         wait.wait(last).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
@@ -295,20 +427,25 @@ impl BmcHandle {
     }
 
     /// Deactivates SOL and blocks until that is done.
-    pub fn close_console(&self, console: &Arc<ConsoleShared>, timeout: Duration) -> Result<()> {
+    pub fn close_console(
+        &self,
+        id: u64,
+        console: &Arc<ConsoleShared>,
+        timeout: Duration,
+    ) -> Result<()> {
         let until = deadline(timeout);
         let (wait, done) = waiter();
-        let console = console.clone();
-        self.send(Command::ConsoleClose { bmc: self.key, console, done }, until)?;
+        let token = self.id();
+        self.console_call(id, console, ConsoleCall::Close { token, done }, until)?;
         wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
     /// Deactivates SOL sooner or later; nobody waits for it.
-    pub fn abandon_console(&self, console: &Arc<ConsoleShared>) {
+    pub fn abandon_console(&self, id: u64, console: &Arc<ConsoleShared>) {
         let (_, done) = waiter();
-        let console = console.clone();
+        let token = self.id();
         // When the shard is gone, so is SOL.
-        let _ = self.send(Command::ConsoleClose { bmc: self.key, console, done }, None);
+        let _ = self.console_call(id, console, ConsoleCall::Close { token, done }, None);
     }
 }
 

@@ -28,7 +28,7 @@ use super::sockets::{Sockets, WAKER};
 use super::stats::ShardStats;
 use crate::config::EngineConfig;
 use crate::error::{Error, ErrorKind};
-use crate::session::{Event, Output, SolEvent};
+use crate::supervisor::{Icmp, Output, Supervisor};
 
 /// Commands taken and logins begun before the sockets are looked at again; and while datagrams
 /// were left over.
@@ -157,13 +157,11 @@ impl Shard {
         for _ in 0..ICMP_ERRORS_PER_TURN {
             let Some((bmc, error)) = self.sockets.take_icmp_error(socket) else { return };
             let Some(slot) = self.bmcs.get_mut(bmc) else { continue };
-            log::debug!(target: "bmclink::net", "{}: {}", slot.shared.name(), error.text());
-            slot.icmp = Some(error);
+            log::debug!(target: "bmclink::net", "{}: {}", slot.name, error.text());
             slot.stats.icmp_errors += 1;
             self.stats.icmp_errors += 1;
-            if let Some(live) = &mut slot.live {
-                live.session.handle_hint(now);
-            }
+            let icmp = Icmp { refused: error.is_refused(), text: error.text() };
+            slot.supervisor.handle_icmp(now, error.to, icmp);
             self.drain(now, bmc);
         }
     }
@@ -200,14 +198,13 @@ impl Shard {
             self.stats.over_share += 1;
             return;
         }
-        let Some(live) = &mut slot.live else { return };
-        let session = &mut live.session;
-        match catch_unwind(AssertUnwindSafe(|| session.handle_datagram(now, datagram))) {
+        let supervisor = &mut slot.supervisor;
+        match catch_unwind(AssertUnwindSafe(|| supervisor.handle_datagram(now, from, datagram))) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
-                log::trace!(target: "bmclink::net", "{}: dropped: {reason:?}", slot.shared.name());
+                log::trace!(target: "bmclink::net", "{}: dropped: {reason:?}", slot.name);
             }
-            Err(_) => return self.on_panic(bmc),
+            Err(_) => return self.on_panic(now, bmc),
         }
         self.drain(now, bmc);
     }
@@ -220,25 +217,57 @@ impl Shard {
             if !self.deadlines.fire(at, bmc, &mut slot.armed, now) {
                 continue;
             }
-            let Some(live) = &mut slot.live else { continue };
-            let session = &mut live.session;
-            if catch_unwind(AssertUnwindSafe(|| session.handle_timeout(now))).is_err() {
-                self.on_panic(bmc);
+            let supervisor = &mut slot.supervisor;
+            if catch_unwind(AssertUnwindSafe(|| supervisor.handle_timeout(now))).is_err() {
+                self.on_panic(now, bmc);
                 continue;
             }
             self.drain(now, bmc);
         }
     }
 
-    /// A panic inside one session closes that session and nothing else.
-    fn on_panic(&mut self, bmc: BmcKey) {
+    /// A panic inside one BMC's state ends what it had and nothing else. What the supervisor
+    /// was at is unknown: another one takes its place.
+    fn on_panic(&mut self, now: Instant, bmc: BmcKey) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        log::error!(target: "bmclink::engine", "{}: session panicked", slot.shared.name());
+        log::error!(target: "bmclink::engine", "{}: session panicked", slot.name);
         self.stats.panics += 1;
         let error = Error::new(ErrorKind::Internal);
         // What it had half given belongs to nobody else's console.
         self.characters.clear();
-        self.forget_session(bmc, &error);
+        self.stats.consoles -= usize::from(slot.active.take().is_some());
+        for (to, socket) in std::mem::take(&mut slot.routes) {
+            self.sockets.give_back(self.poll.registry(), socket, to);
+        }
+        let mut status = slot.shared.status.lock();
+        status.last_error = Some(error.clone());
+        let was_up = std::mem::take(&mut status.connected);
+        drop(status);
+        self.stats.sessions -= usize::from(was_up);
+        let released = slot.supervisor.is_released();
+        let target = slot.supervisor.target().clone();
+        slot.stats.counters.add(&slot.supervisor.counters());
+        slot.supervisor = Supervisor::new(target, slot.next_token);
+        slot.fail_all(&error);
+        self.end_of_login(bmc);
+        if released || self.stopping.is_some() {
+            self.bmcs.remove(bmc);
+            return;
+        }
+        self.revive_consoles(now, bmc, &error);
+    }
+
+    /// Consoles that are kept stay so, and are tried again later.
+    fn revive_consoles(&mut self, now: Instant, bmc: BmcKey, error: &Error) {
+        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
+        let quirks = slot.shared.config.lock().quirks;
+        for link in &slot.consoles {
+            let settings = link.shared.settings(quirks);
+            // The first one takes the place; there was no more than one.
+            let _ = slot.supervisor.console_open(now, link.id, &settings);
+        }
+        slot.supervisor.fail(now, error);
+        self.drain(now, bmc);
     }
 
     // Output
@@ -246,24 +275,27 @@ impl Shard {
     /// Takes everything a session has to give, after one input went into it.
     pub(super) fn drain(&mut self, now: Instant, bmc: BmcKey) {
         if catch_unwind(AssertUnwindSafe(|| self.drain_session(now, bmc))).is_err() {
-            self.on_panic(bmc);
+            self.on_panic(now, bmc);
         }
     }
 
     fn drain_session(&mut self, now: Instant, bmc: BmcKey) {
         let mut out = std::mem::take(&mut self.out);
         while let Some(slot) = self.bmcs.get_mut(bmc) {
-            let Some(live) = &mut slot.live else { break };
-            match live.session.poll_output(now, &mut out) {
-                Output::Transmit => self.sockets.send(live.socket, live.peer, &out),
+            match slot.supervisor.poll_output(now, &mut out) {
+                Output::Transmit(to) => {
+                    if let Some(socket) = slot.route(to) {
+                        self.sockets.send(socket, to, &out);
+                    }
+                }
                 Output::SolCharacters => self.characters.extend_from_slice(&out),
                 Output::Event(event) => {
                     self.push_characters(bmc);
-                    self.on_event(bmc, event);
+                    self.on_event(now, bmc, event);
                 }
                 Output::Timeout(deadline) => {
                     self.push_characters(bmc);
-                    if self.open_console(now, bmc) || self.feed(now, bmc) {
+                    if self.feed(now, bmc) {
                         continue;
                     }
                     if let Some(slot) = self.bmcs.get_mut(bmc) {
@@ -281,53 +313,47 @@ impl Shard {
         if self.characters.is_empty() {
             return;
         }
-        if let Some(console) = self.bmcs.get(bmc).and_then(|slot| slot.console.as_ref()) {
+        if let Some(console) = self.bmcs.get_mut(bmc).and_then(Slot::active_console) {
             console.shared.push(&self.characters);
         }
         self.characters.clear();
     }
 
-    /// Activates SOL when a console waits for it and the session is ready.
-    fn open_console(&mut self, now: Instant, bmc: BmcKey) -> bool {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return false };
-        let (Some(live), Some(console)) = (&mut slot.live, &slot.console) else { return false };
-        if !console.wanted || live.session.sol_is_open() {
-            return false;
-        }
-        let quirks = slot.shared.config.quirks;
-        let config = console.shared.config.sol_config(quirks, live.peer.port());
-        live.session.sol_open(now, config)
-    }
-
     /// Moves input from the console into the session, as far as that has room.
     fn feed(&mut self, now: Instant, bmc: BmcKey) -> bool {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return false };
-        let (Some(live), Some(console)) = (&mut slot.live, &mut slot.console) else {
+        let Some(shared) = slot.active_console().map(|link| link.shared.clone()) else {
             return false;
         };
-        let session = &mut live.session;
-        if !session.sol_is_active() {
-            return false;
-        }
         let mut moved = false;
         loop {
+            let Some(session) = slot.supervisor.session().filter(|s| s.sol_is_active()) else {
+                return moved;
+            };
             self.input.clear();
-            match console.shared.take_input(session.sol_space(), &mut self.input) {
+            match shared.take_input(session.sol_space(), &mut self.input) {
                 Input::Bytes => {
-                    let taken = session.sol_write(now, &self.input);
+                    let session = slot.supervisor.session_mut();
+                    let taken = session.map_or(0, |session| session.sol_write(now, &self.input));
                     debug_assert_eq!(taken, self.input.len());
                 }
                 Input::Break(done) => {
                     slot.next_token += 1;
-                    session.sol_break(slot.next_token);
-                    console.breaks.insert(slot.next_token, done);
+                    let token = slot.next_token;
+                    if let Some(session) = slot.supervisor.session_mut() {
+                        session.sol_break(token);
+                    }
+                    if let Some(link) = slot.active_console() {
+                        link.breaks.insert(token, done);
+                    }
                 }
-                Input::Nothing => break,
+                Input::Nothing => {
+                    shared.set_in_session(session.sol_pending());
+                    return moved;
+                }
             }
             moved = true;
         }
-        console.shared.set_in_session(session.sol_pending());
-        moved
     }
 
     pub(super) fn stats(&self) -> ShardStats {
@@ -337,48 +363,5 @@ impl Shard {
         stats.calls_waiting = self.outlet.len();
         self.sockets.count_into(&mut stats);
         stats
-    }
-
-    // Events
-
-    fn on_event(&mut self, bmc: BmcKey, event: Event) {
-        let Some(slot) = self.bmcs.get_mut(bmc) else { return };
-        match event {
-            Event::Established { cipher_suite, privilege_level } => {
-                let name = slot.shared.name();
-                log::info!(target: "bmclink::session", "{name}: logged in as {privilege_level}");
-                let mut status = slot.shared.status.lock();
-                status.connected = true;
-                status.cipher_suite = cipher_suite;
-                status.privilege_level = Some(privilege_level);
-                status.logins += 1;
-                status.last_error = None;
-                drop(status);
-                slot.stats.logins += 1;
-                self.stats.logins += 1;
-                self.stats.sessions += 1;
-                for (_, waiter) in slot.waiters.drain(..) {
-                    waiter.complete(Ok(()));
-                }
-                self.end_of_login(bmc);
-            }
-            Event::Reply { token, result } => {
-                if let Some(done) = slot.pending.remove(&token) {
-                    done.complete(result.map_err(|failure| slot.error_of(failure)));
-                }
-            }
-            Event::Sol(event) => {
-                let is_up = match &event {
-                    SolEvent::Activated { .. } => true,
-                    SolEvent::Ended(_) => false,
-                    _ => slot.sol_is_up,
-                };
-                let was_up = std::mem::replace(&mut slot.sol_is_up, is_up);
-                self.stats.consoles += usize::from(is_up);
-                self.stats.consoles -= usize::from(was_up);
-                slot.on_sol_event(event);
-            }
-            Event::Closed(failure) => self.on_closed(bmc, failure),
-        }
     }
 }

@@ -1,5 +1,9 @@
 //! What is said of a console to whoever asks.
 
+use std::time::Duration;
+
+use crate::error::Error;
+
 /// Where a console is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsoleState {
@@ -19,6 +23,22 @@ impl std::fmt::Display for ConsoleState {
             ConsoleState::Connected => "connected",
         })
     }
+}
+
+/// How a console stands, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Why {
+    /// Where it is in its life.
+    pub state: ConsoleState,
+    /// How often it was connected so far.
+    pub epoch: u64,
+    /// For how long it has been in that state.
+    pub since: Duration,
+    /// Why it is not connected, after it was or was tried to be: with stage and codes.
+    pub reason: Option<Error>,
+    /// In how long it is tried again; `None` when that is not planned.
+    pub next_try: Option<Duration>,
 }
 
 /// What a console counted and last heard, at one moment.

@@ -378,6 +378,11 @@ impl Supervisor {
         self.pending.len()
     }
 
+    /// Whether nobody holds it any more.
+    pub fn is_released(&self) -> bool {
+        self.released
+    }
+
     /// What it is logged in with, or would be.
     pub fn target(&self) -> &Target {
         &self.target
