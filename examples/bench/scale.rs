@@ -49,7 +49,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     let seconds = report.choose(options.seconds, 1.0, 0.3);
     let rounds = report.choose(options.rounds, 9, 1);
     report.begin("scale", "what connected consoles cost");
-    let bmcs = Bmcs::start(counts.iter().sum())?;
+    let (bmcs, _apart) = Bmcs::start_apart(counts.iter().sum())?;
     let mut groups = Vec::new();
     let mut first = 0;
     for count in counts {
@@ -163,7 +163,8 @@ fn print(groups: &[Group], idle: f64, rounds: usize, seconds: f64, report: &mut 
         format!("Idle CPU: over {idle} s, keepalives every 24 to 27 s."),
         format!(
             "CPU per packet: of the shard threads, the others' keepalives in it; median (least \
-             to most) of {rounds} turns of {seconds} s each."
+             to most) of {rounds} turns of {seconds} s each, in turn. The BMCs have a processor of \
+             their own where there are two."
         ),
         format!("This process may open {limit} files (ulimit -n): 256 consoles share a socket."),
     ];

@@ -82,14 +82,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     let rounds = report.choose(options.rounds, 9, 1).max(1);
     let most = options.consoles.iter().copied().max().unwrap_or(1).max(1);
     report.begin("floor", "CPU per SOL packet received and acknowledged");
-    // A wake costs more when it crosses processors: the same for both, all the time.
-    let (processors, bmcs) = match measure::processors().as_slice() {
-        all @ [first, rest @ ..] if !rest.is_empty() => {
-            measure::run_on(rest);
-            (all.to_vec(), Bmcs::start_on(most, Some(*first))?)
-        }
-        all => (all.to_vec(), Bmcs::start(most)?),
-    };
+    let (bmcs, _apart) = Bmcs::start_apart(most)?;
     let mut table = Table::new([
         "suite",
         "consoles",
@@ -134,7 +127,6 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
             "ratio": ratio.json(),
         }));
     }
-    measure::run_on(&processors);
     report.table(&table, &notes(rounds, seconds));
     report.keep("floor", figures.into());
     Ok(())
