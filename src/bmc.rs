@@ -160,6 +160,18 @@ impl Console {
         self.inner.bmc.connect_console(&self.inner.shared, timeout)
     }
 
+    /// Begins to connect, logging in first when no session is up, and does not wait for it.
+    ///
+    /// How it went is told by [`state`](Console::state) and [`reason`](Console::reason):
+    /// `Connected`, or `Unconnected` again and why. Blocks only while more calls wait for the
+    /// engine than [`EngineConfig::inbox_len`](crate::EngineConfig::inbox_len).
+    pub fn begin_connect(&self) -> Result<()> {
+        if self.inner.shared.is_closed() {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        self.inner.bmc.begin_connect_console(&self.inner.shared)
+    }
+
     /// Where the console is in its life.
     pub fn state(&self) -> ConsoleState {
         self.inner.shared.state()

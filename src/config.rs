@@ -31,7 +31,8 @@ pub struct EngineConfig {
     pub receive_buffer_len: usize,
     /// Local address of the sockets. Default: the kernel's choice.
     pub local_address: Option<IpAddr>,
-    /// Threads that resolve names, 1 to 64, started with the first name. Default 2.
+    /// Threads that resolve names, at most, 1 to 64. They start when names wait and end after ten
+    /// idle seconds. Default 8: a name whose server is silent blocks one for half a minute.
     pub resolvers: usize,
     /// Logins that begin per second, over all shards, 1 to 1,000,000, or 0 for no limit. Default
     /// 2,000. When thousands of BMCs come back after a power cut, they do so at this rate, in the
@@ -51,7 +52,7 @@ impl Default for EngineConfig {
             inbox_len: 4096,
             receive_buffer_len: 1 << 20,
             local_address: None,
-            resolvers: 2,
+            resolvers: 8,
             login_rate: 2000,
             logins_at_once: 1024,
         }

@@ -90,6 +90,24 @@
 //! [`ErrorKind::Internal`] and nothing else. An engine does not survive `fork`: make it in the
 //! child.
 //!
+//! # Thousands at once
+//!
+//! Calls block, but nobody needs a thread per console: [`Console::begin_connect`] does not wait,
+//! and one `EventQueue` with one file descriptor tells which consoles have something.
+//!
+//! Logins begin at [`EngineConfig::login_rate`], at most [`EngineConfig::logins_at_once`] of them
+//! under way, in the order they were asked for; dead BMCs keep nobody waiting longer than three
+//! seconds. Each BMC has its share of a turn of the loop; what a flooding one sends beyond it is
+//! thrown away unread. When there is more to do than time, acknowledges go first, then keepalives
+//! and retransmissions, then what users send, then new logins.
+//!
+//! [`Engine::stats`], [`Bmc::stats`] and [`Console::stats`] say what was counted: a console that
+//! is "connected but mute" is explained by them. The library logs through the `log` crate, every
+//! line with the BMC's name, under these targets: `bmclink::session` (logins and their ends),
+//! `bmclink::sol` (consoles), `bmclink::net` (datagrams thrown away, ICMP errors),
+//! `bmclink::dns`, `bmclink::engine` (the engine itself; its errors are bugs or a system out of
+//! resources).
+//!
 //! # Below the engine
 //!
 //! [`wire`], [`crypto`] and [`session`] are the protocol without I/O: bytes and values, keys, and

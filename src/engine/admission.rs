@@ -5,10 +5,11 @@
 //! waits for a BMC that does not answer, and must not keep others from one that does.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::slots::BmcKey;
+use crate::sync::{AtomicU64, AtomicUsize};
 
 /// How long a login counts as running, unless it ends before.
 const BEGINNING: Duration = Duration::from_secs(3);

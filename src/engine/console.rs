@@ -1,14 +1,14 @@
 //! A console as its shard and its users share it: the ring, the input, and who waits.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::wait::Completer;
 use crate::config::ConsoleConfig;
 use crate::console::{Cursor, Log};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 
 /// Where a console is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl ConsoleShared {
     }
 
     /// Has every waiting reader look again at what stops it.
-    #[cfg(feature = "capi")]
+    #[cfg(any(feature = "capi", loom))]
     pub fn wake_readers(&self) {
         // Whoever saw no reason to stop is waiting once the lock can be had.
         drop(self.inner.lock());
@@ -335,10 +335,14 @@ impl ConsoleShared {
         }
         out.extend(inner.input.drain(..len));
         inner.input_start += len as u64;
+        // It is pending all the time, until the session says otherwise.
+        inner.in_session += len as u64;
+        drop(inner);
+        self.writable.notify_all();
         Input::Bytes
     }
 
-    /// Says how much input the session holds now, and wakes writers when there is more room.
+    /// Says how much input the session holds now, and wakes who waits for less.
     pub fn set_in_session(&self, pending: usize) {
         let mut inner = self.inner.lock();
         let changed = inner.in_session != pending as u64;
@@ -420,6 +424,18 @@ mod tests {
         assert!(matches!(console.take_input(3, &mut out), Input::Bytes));
         assert_eq!(out, b"abc");
         assert_eq!(console.write(b"ef", now), Ok((2, false)));
+    }
+
+    #[test]
+    fn what_the_session_took_is_pending_until_it_is_acknowledged() {
+        let console = connected();
+        console.write(b"abc", None).expect("room");
+        console.take_input(3, &mut Vec::new());
+        assert_eq!(console.stats().pending, 3);
+        let drained = console.drain(Some(Instant::now())).map_err(|e| e.kind());
+        assert_eq!(drained, Err(ErrorKind::TimedOut));
+        console.set_in_session(0);
+        assert_eq!(console.drain(None), Ok(()));
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
 mod admission;
+mod calls;
 mod console;
 mod deadline;
 mod inbox;
+#[cfg(all(test, loom))]
+#[path = "tests/models/mod.rs"]
+mod models;
+#[cfg(all(test, feature = "sim", not(loom)))]
+#[path = "tests/panics.rs"]
+mod panics;
 mod resolve;
 mod sessions;
 mod shard;
@@ -23,11 +30,12 @@ use mio::{Poll, Waker};
 
 use self::admission::Admission;
 
+use self::calls::Command;
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats};
 use self::inbox::{Inbox, inbox};
 use self::resolve::Resolvers;
-use self::shard::{Command, Shard};
+use self::shard::Shard;
 pub use self::slots::BmcStatus;
 pub(crate) use self::slots::{BmcKey, BmcShared};
 use self::sockets::WAKER;
@@ -97,7 +105,7 @@ impl Engine {
             Instant::now(),
             Box::new(move |shard| inboxes[shard].wake()),
         ));
-        let resolvers = Resolvers::new(config.resolvers);
+        let resolvers = Arc::new(Resolvers::new(config.resolvers));
         let shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
         // From here on, an engine that is not finished ends those threads it has.
         let mut engine = Engine { shared: shared.clone(), threads: Vec::new() };
@@ -204,6 +212,15 @@ impl BmcHandle {
         let console = console.clone();
         self.send(Command::ConsoleConnect { bmc: self.key, id, console, done }, until)?;
         self.wait_or_give_up(id, until, &wait)
+    }
+
+    /// Has the console connected; its state tells how that went.
+    pub fn begin_connect_console(&self, console: &Arc<ConsoleShared>) -> Result<()> {
+        let (_, done) = waiter();
+        // At once, so that nobody takes the state before for the outcome.
+        console.set_connecting();
+        let (bmc, id, console) = (self.key, self.id(), console.clone());
+        self.send(Command::ConsoleConnect { bmc, id, console, done }, None)
     }
 
     fn wait_or_give_up(

@@ -7,8 +7,9 @@ use std::time::Instant;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use super::calls::Command;
 use super::resolve::literal;
-use super::shard::{Command, Shard};
+use super::shard::Shard;
 use super::slots::{BmcKey, Live, Phase};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Cause, Failure, Session, Stage};
@@ -59,6 +60,11 @@ impl Shard {
             return;
         }
         slot.phase = Phase::Idle;
+        let name = slot.shared.name();
+        match &addresses {
+            Ok(addresses) => log::debug!(target: "bmclink::dns", "{name}: {addresses:?}"),
+            Err(error) => log::info!(target: "bmclink::dns", "{name}: {error}"),
+        }
         match addresses {
             Ok(addresses) => {
                 slot.addresses = addresses;

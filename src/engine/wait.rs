@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, now};
 
 /// Where the waiting thread waits.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) fn waiter<T>() -> (Arc<Waiter<Result<T>>>, Completer<T>) {
 
 /// The moment a timeout is over; `None` when it is too far away to be reached.
 pub(crate) fn deadline(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
+    now().checked_add(timeout)
 }
 
 impl<T> Waiter<Result<T>> {

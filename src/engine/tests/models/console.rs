@@ -1,0 +1,229 @@
+//! What a console's shard and its users hand each other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::super::console::{ConsoleShared, ConsoleState, Input};
+use super::super::wait::waiter;
+use super::{explore, join, kind, spawn};
+use crate::config::ConsoleConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{AtomicBool, now};
+
+fn connected() -> Arc<ConsoleShared> {
+    let config = ConsoleConfig { input_len: 2, ..ConsoleConfig::default() };
+    let console = Arc::new(ConsoleShared::new(config));
+    console.set_connecting();
+    console.set_connected(60, None);
+    console
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Lost)
+}
+
+/// What reading gives: the characters, or why there are none.
+fn read_all(
+    console: &ConsoleShared,
+    until: Option<Instant>,
+) -> std::result::Result<Vec<u8>, ErrorKind> {
+    let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
+    kind(console.read(&mut cursor, &mut out, until).map(|len| out[..len].to_vec()))
+}
+
+/// Two readers wait while another thread does what should end that.
+fn readers(event: fn(&ConsoleShared), expected: std::result::Result<&'static [u8], ErrorKind>) {
+    explore(move || {
+        let console = connected();
+        let reader = |console: Arc<ConsoleShared>| spawn(move || read_all(&console, None));
+        let readers = [reader(console.clone()), reader(console.clone())];
+        event(&console);
+        for reader in readers {
+            assert_eq!(join(reader).as_deref(), expected.as_ref().copied());
+        }
+    });
+}
+
+#[test]
+fn characters_wake_every_reader() {
+    readers(|console| console.push(b"ab"), Ok(b"ab"));
+}
+
+#[test]
+fn a_loss_wakes_every_reader() {
+    readers(|console| console.set_unconnected(lost()), Err(ErrorKind::Lost));
+}
+
+#[test]
+fn a_close_wakes_every_reader() {
+    readers(ConsoleShared::set_closed, Err(ErrorKind::Closed));
+}
+
+#[test]
+fn last_characters_come_before_the_loss() {
+    let event = |console: &ConsoleShared| {
+        console.push(b"a");
+        console.set_unconnected(lost());
+    };
+    readers(event, Ok(b"a"));
+}
+
+#[test]
+fn a_read_whose_time_is_over_loses_nothing() {
+    explore(|| {
+        let console = connected();
+        let other = console.clone();
+        let shard = spawn(move || other.push(b"a"));
+        let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
+        let first = kind(console.read(&mut cursor, &mut out, Some(now())));
+        join(shard);
+        let second = kind(console.read(&mut cursor, &mut out, Some(now())));
+        let (first_only, second_only) =
+            ((Ok(1), Err(ErrorKind::TimedOut)), (Err(ErrorKind::TimedOut), Ok(1)));
+        assert!([first_only, second_only].contains(&(first, second)));
+    });
+}
+
+fn stopped(wake: fn(&ConsoleShared)) {
+    explore(move || {
+        let console = connected();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (other, its_stop) = (console.clone(), stop.clone());
+        let reader = spawn(move || {
+            let (mut cursor, mut out) = (other.cursor(true), [0; 8]);
+            kind(other.read_unless(&its_stop, &mut cursor, &mut out, None))
+        });
+        stop.store(true, Ordering::Release);
+        wake(&console);
+        assert_eq!(join(reader), Err(ErrorKind::Closed));
+    });
+}
+
+#[test]
+fn a_stopped_reader_wakes() {
+    stopped(ConsoleShared::wake_readers);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_stopped_reader_nobody_wakes_would_sleep_on() {
+    stopped(|_| {});
+}
+
+#[test]
+fn another_state_wakes_who_waits_for_it() {
+    explore(|| {
+        let console = Arc::new(ConsoleShared::new(ConsoleConfig::default()));
+        console.set_connecting();
+        let other = console.clone();
+        let shard = spawn(move || other.set_connected(60, None));
+        let state = console.wait_state(ConsoleState::Connecting, None);
+        assert_eq!(state, ConsoleState::Connected);
+        join(shard);
+    });
+}
+
+/// Writes all of it, as long as it takes.
+fn write_all(console: &ConsoleShared, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let (taken, _) = console.write(bytes, None)?;
+        bytes = &bytes[taken..];
+    }
+    Ok(())
+}
+
+/// Moves input into a session that has room for `space` bytes, as `Shard::feed` does.
+fn feed(console: &ConsoleShared, pending: &mut usize, space: usize, got: &mut Vec<u8>) {
+    let before = got.len();
+    while let Input::Bytes = console.take_input(space - *pending, got) {
+        *pending += got.len() - before;
+    }
+    console.set_in_session(*pending);
+}
+
+/// The console is full and stays so until the shard takes something.
+fn writer(shard: fn(&ConsoleShared), expected: std::result::Result<(), ErrorKind>) {
+    explore(move || {
+        let console = connected();
+        write_all(&console, b"ab").unwrap();
+        let other = console.clone();
+        let writer = spawn(move || kind(write_all(&other, b"c")));
+        shard(&console);
+        assert_eq!(join(writer), expected);
+    });
+}
+
+#[test]
+fn room_wakes_a_writer() {
+    writer(|console| feed(console, &mut 0, 1, &mut Vec::new()), Ok(()));
+}
+
+/// The session held one byte; it was acknowledged and another one took its place.
+#[test]
+fn room_wakes_a_writer_though_the_session_holds_as_much_as_before() {
+    explore(|| {
+        let console = connected();
+        let mut got = Vec::new();
+        write_all(&console, b"a").unwrap();
+        feed(&console, &mut 0, 1, &mut got);
+        write_all(&console, b"bc").unwrap();
+        let other = console.clone();
+        let writer = spawn(move || kind(write_all(&other, b"d")));
+        feed(&console, &mut 0, 1, &mut got);
+        assert_eq!(got, b"ab");
+        assert_eq!(join(writer), Ok(()));
+    });
+}
+
+#[test]
+fn a_loss_or_a_close_wakes_a_writer() {
+    writer(|console| console.set_unconnected(lost()), Err(ErrorKind::Lost));
+    writer(ConsoleShared::set_closed, Err(ErrorKind::Closed));
+}
+
+/// What was written is pending until it is acknowledged, wherever it is.
+#[test]
+fn a_drain_ends_when_all_is_acknowledged_and_not_before() {
+    explore(|| {
+        let console = connected();
+        write_all(&console, b"ab").unwrap();
+        let acknowledged = Arc::new(AtomicBool::new(false));
+        let (other, its_acknowledged) = (console.clone(), acknowledged.clone());
+        let drain = spawn(move || {
+            let result = kind(other.drain(None));
+            assert!(its_acknowledged.load(Ordering::Acquire), "{result:?} too early");
+            result
+        });
+        let mut pending = 0;
+        feed(&console, &mut pending, 2, &mut Vec::new());
+        acknowledged.store(true, Ordering::Release);
+        console.set_in_session(0);
+        assert_eq!(join(drain), Ok(()));
+    });
+}
+
+#[test]
+fn a_loss_ends_a_drain_and_a_break() {
+    explore(|| {
+        let console = connected();
+        write_all(&console, b"a").unwrap();
+        let (wait, done) = waiter();
+        let other = console.clone();
+        let user = spawn(move || {
+            let pushed = kind(other.push_break(done));
+            let waited = wait.wait(None).map(kind);
+            (pushed, waited, kind(other.drain(None)))
+        });
+        console.set_unconnected(lost());
+        let (pushed, waited, drained) = join(user);
+        match pushed {
+            Ok(()) => assert_eq!(waited, Some(Err(ErrorKind::NotConnected))),
+            // Refused, it was dropped.
+            Err(error) => {
+                assert_eq!((error, waited), (ErrorKind::Lost, Some(Err(ErrorKind::ShutDown))));
+            }
+        }
+        assert_eq!(drained, Err(ErrorKind::Lost));
+    });
+}
