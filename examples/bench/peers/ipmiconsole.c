@@ -36,7 +36,7 @@ static int console_count;
 static struct in_addr first;
 static int port;
 static char *user, *password;
-static char failure[256];
+static char failure[512];
 
 static double now(void)
 {
@@ -54,7 +54,7 @@ static double cpu(void)
 
 static int fail(const char *what, const char *why)
 {
-    snprintf(failure, sizeof failure, "%s: %s", what, why ? why : strerror(errno));
+    snprintf(failure, sizeof failure, "%.200s: %.200s", what, why ? why : strerror(errno));
     for (char *at = failure; *at; at++)
         if (*at == '"' || *at == '\\')
             *at = '\'';
@@ -254,8 +254,11 @@ static int echo(long times)
         if (write_whole(&consoles[0], "x", 1) < 0)
             return -1;
         poll(&poll_fd, 1, STEP_SECONDS * 1000);
-        if (read_some(&consoles[0], buffer, sizeof buffer) != 1 || buffer[0] != 'x')
-            return fail("echo", failure[0] ? failure : "something else came");
+        int got = read_some(&consoles[0], buffer, sizeof buffer);
+        if (got < 0)
+            return -1;
+        if (got != 1 || buffer[0] != 'x')
+            return fail("echo", "not what was sent");
         us[number] = (now() - started) * 1e6;
     }
     answer_list("us", us, times);
