@@ -41,6 +41,10 @@ pub struct EngineConfig {
     /// Logins under way at once, over all shards, 1 to 1,000,000. Default 1,024. A BMC that has
     /// not let us in within 3 s is not counted any more: dead ones keep nobody waiting longer.
     pub logins_at_once: usize,
+    /// Threads that run callbacks at most, 1 to 1,024. There are none without callbacks, and one
+    /// or two more than are busy; when so many callbacks block at once, the others wait. Default
+    /// 64.
+    pub dispatchers_max: usize,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +59,7 @@ impl Default for EngineConfig {
             resolvers: 8,
             login_rate: 2000,
             logins_at_once: 1024,
+            dispatchers_max: 64,
         }
     }
 }
@@ -67,6 +72,7 @@ impl EngineConfig {
             ("inbox_len", self.inbox_len, 1 << 20),
             ("resolvers", self.resolvers, 64),
             ("logins_at_once", self.logins_at_once, 1_000_000),
+            ("dispatchers_max", self.dispatchers_max, 1024),
         ];
         if self.login_rate > 1_000_000 {
             let text = format!("login_rate is {}, not 0 to 1000000", self.login_rate);

@@ -164,9 +164,12 @@ fn run(shared: &Shared) {
 
 #[cfg(test)]
 mod tests {
+    // Not those of `crate::sync`: they are to be statics.
+    use std::sync::{Condvar, Mutex};
+
     use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-    use super::*;
+    use super::{ErrorKind, Resolvers, Result, SocketAddr, literal};
 
     type Answers = Receiver<(String, Result<Vec<SocketAddr>>)>;
 
@@ -200,9 +203,9 @@ mod tests {
     static OPENED: Condvar = Condvar::new();
 
     fn gated(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-        let mut open = GATE.lock();
+        let mut open = GATE.lock().expect("no panic");
         while host.starts_with("slow") && !*open {
-            OPENED.wait(&mut open);
+            open = OPENED.wait(open).expect("no panic");
         }
         Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
     }
@@ -222,7 +225,7 @@ mod tests {
             assert!(name.starts_with("fast") && result.is_ok());
         }
         assert_eq!(resolvers.shared.work.lock().running, 4);
-        *GATE.lock() = true;
+        *GATE.lock().expect("no panic") = true;
         OPENED.notify_all();
         for _ in 0..3 {
             assert!(receiver.recv().expect("an answer").1.is_ok());
