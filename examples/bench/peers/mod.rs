@@ -7,7 +7,7 @@ mod ours;
 mod tables;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bmclink::{Engine, EngineConfig};
 use clap::Args;
@@ -36,6 +36,9 @@ pub struct Options {
     /// How often they take their turns [default: 3; of 500 consoles and more, 1]
     #[arg(long)]
     rounds: Option<usize>,
+    /// No more turns are begun after this many seconds
+    #[arg(long, default_value_t = 270, value_name = "SECONDS")]
+    limit: u64,
     /// Only these
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Vec<Kind>,
@@ -70,6 +73,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     // Every turn has BMCs of its own: what one leaves behind is nobody else's problem.
     let mut bmcs = Bmcs::start_with_suite(turns * found.contestants.len(), SUITE)?;
     send_at_once(&bmcs, turns * found.contestants.len())?;
+    let (started, limit) = (Instant::now(), Duration::from_secs(options.limit));
     let mut next = 0;
     let mut outcomes = Vec::new();
     for &count in &counts {
@@ -77,7 +81,11 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
             found.contestants.iter().map(|one| Outcome::new(one.kind)).collect();
         for _ in 0..rounds(count) {
             for (contestant, outcome) in found.contestants.iter().zip(&mut these) {
-                turn(&mut bmcs, contestant, next, count, &amount, outcome);
+                if started.elapsed() > limit {
+                    outcome.problem("not all turns: the time was over (see --limit)".to_owned());
+                } else if outcome.problems.is_empty() {
+                    turn(&mut bmcs, contestant, next, count, &amount, outcome);
+                }
                 next += count;
             }
         }
@@ -107,10 +115,10 @@ fn turn(
     let needed = IPMITOOL_KIB * count as u64;
     if contestant.kind == Kind::Ipmitool && measure::available_kib() < needed {
         let text = format!("skipped: {} MiB of memory would be needed", needed >> 10);
-        return outcome.problems.push(text);
+        return outcome.problem(text);
     }
     if let Err(error) = steps(bmcs, contestant, first, count, amount, outcome) {
-        outcome.problems.push(error.to_string());
+        outcome.problem(error.to_string());
     }
 }
 

@@ -5,6 +5,7 @@ usage: pyghmi_console.py FIRST-ADDRESS PORT USER PASSWORD
 import ipaddress
 import json
 import os
+import signal
 import sys
 import time
 
@@ -172,14 +173,23 @@ class Bench:
         return getattr(self, name)(int(count or 0))
 
 
+def too_late(*_):
+    raise RuntimeError("timed out inside pyghmi")
+
+
 def main():
     bench = Bench(*sys.argv[1:])
+    # Its constructor waits for an answer for ever.
+    signal.signal(signal.SIGALRM, too_late)
     for line in sys.stdin:
         try:
+            signal.alarm(STEP_SECONDS + 10)
             answer = bench.answer(line.strip())
         except Exception as error:  # Whatever it is, it is this contestant's result.
             answer = {"error": f"{type(error).__name__}: {error}"}
+        signal.alarm(0)
         print(json.dumps(answer), flush=True)
+    signal.alarm(10)
     for one in bench.consoles:
         one.close()
     sys.stdout.flush()

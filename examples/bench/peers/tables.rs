@@ -39,6 +39,13 @@ impl Outcome {
             problems: Vec::new(),
         }
     }
+
+    /// Notes what went wrong, once.
+    pub fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
 }
 
 /// A row of the tables: something that is compared.
