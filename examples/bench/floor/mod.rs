@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bmclink::{CipherSuiteId, Engine, EngineConfig};
+use bmclink::{CipherSuiteId, ConsoleConfig, Engine, EngineConfig};
 use clap::Args;
 use serde_json::json;
 
 use self::bare::{Bare, Progress};
 use crate::bmcs::Bmcs;
-use crate::consoles::{Open, read_until};
+use crate::consoles::{CONNECT_TIME, Open, read_until};
 use crate::measure;
 use crate::report::{Report, Result, Samples, Table};
 
@@ -23,7 +23,6 @@ use crate::report::{Report, Result, Samples, Table};
 const BUDGET: f64 = 1.5;
 /// Before anything is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
-const CONNECT_TIME: Duration = Duration::from_secs(20);
 
 #[derive(Args)]
 pub struct Options {
@@ -208,7 +207,7 @@ fn measure_ours(bmcs: &Bmcs, suite: u8, consoles: usize, window: Duration) -> Re
     let mut open = Vec::new();
     for index in 0..consoles {
         let bmc = engine.bmc(bmcs.config(index)?.cipher_suites(&[suite]))?;
-        open.push(Open::connect(bmc, CONNECT_TIME)?);
+        open.push(Open::connect(bmc, ConsoleConfig::default())?);
     }
     let stop = Arc::new(AtomicBool::new(false));
     let reading = (consoles == 1).then(|| {

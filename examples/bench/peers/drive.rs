@@ -49,8 +49,8 @@ pub trait Consoles {
     fn write(&mut self, console: usize, bytes: &[u8]) -> Result<()>;
     /// Reads what is there; waits up to `timeout` for something, and gives 0 for nothing.
     fn read(&mut self, console: usize, buffer: &mut [u8], timeout: Duration) -> Result<usize>;
-    /// Waits until one of several may have something, or a little while.
-    fn wait_any(&mut self, consoles: &[usize]) -> Result<()>;
+    /// Waits a little while until one of several may have something; gives those that may.
+    fn wait_any(&mut self, consoles: &[usize]) -> Result<Vec<usize>>;
     fn cost(&self) -> Result<Value>;
 }
 
@@ -149,17 +149,11 @@ fn run_all(consoles: &mut dyn Consoles, steps: impl Fn(usize) -> Vec<Step>) -> R
         if started.elapsed() > STEP_TIME {
             return Err(format!("{} consoles did not finish", unfinished.len()).into());
         }
-        let timeout = if unfinished.len() == 1 { 100 } else { 0 };
-        let mut moved = false;
-        for &at in &unfinished {
-            let len = consoles.read(at, &mut buffer, Duration::from_millis(timeout))?;
-            moved |= len > 0;
+        for at in consoles.wait_any(&unfinished)? {
+            let len = consoles.read(at, &mut buffer, Duration::ZERO)?;
             runs[at].on_bytes(&buffer[..len], consoles)?;
         }
         unfinished.retain(|&at| !runs[at].is_finished());
-        if !moved && unfinished.len() > 1 {
-            consoles.wait_any(&unfinished)?;
-        }
     }
     Ok(json!({ "seconds": seconds(started) }))
 }

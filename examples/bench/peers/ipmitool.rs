@@ -198,11 +198,12 @@ impl Consoles for Ipmitool {
         }
     }
 
-    fn wait_any(&mut self, consoles: &[usize]) -> Result<()> {
-        let fds =
-            consoles.iter().map(|&at| PollFd::new(self.open[at].master.as_fd(), PollFlags::POLLIN));
-        poll(&mut fds.collect::<Vec<_>>(), PollTimeout::from(100u8))?;
-        Ok(())
+    fn wait_any(&mut self, consoles: &[usize]) -> Result<Vec<usize>> {
+        let fd = |&at: &usize| PollFd::new(self.open[at].master.as_fd(), PollFlags::POLLIN);
+        let mut fds: Vec<PollFd<'_>> = consoles.iter().map(fd).collect();
+        poll(&mut fds, PollTimeout::from(100u8))?;
+        let ready = consoles.iter().zip(&fds).filter(|(_, fd)| fd.any().unwrap_or(true));
+        Ok(ready.map(|(&at, _)| at).collect())
     }
 
     fn cost(&self) -> Result<Value> {

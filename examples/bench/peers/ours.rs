@@ -1,10 +1,9 @@
 //! bmclink as a contestant.
 
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
 
-use bmclink::{Engine, EngineConfig, ErrorKind, Reader};
+use bmclink::{ConsoleConfig, Engine, EngineConfig, ErrorKind, EventQueue, Reader, Ready};
 use serde_json::{Value, json};
 
 use super::drive::Consoles;
@@ -18,32 +17,42 @@ pub struct Ours {
     engine: Engine,
     open: Vec<Open>,
     readers: Vec<Reader>,
+    queue: EventQueue,
 }
 
 impl Ours {
     pub fn new(first: SocketAddr) -> Result<Self> {
         let mut config = EngineConfig::default();
         config.login_rate = 0;
-        Ok(Ours { first, engine: Engine::new(config)?, open: Vec::new(), readers: Vec::new() })
+        let (engine, queue) = (Engine::new(config)?, EventQueue::new()?);
+        Ok(Ours { first, engine, open: Vec::new(), readers: Vec::new(), queue })
     }
 
-    fn attach(&mut self) {
+    fn attach(&mut self) -> Result<()> {
         self.readers = self.open.iter().map(|one| one.console.live_reader()).collect();
+        for (key, reader) in self.readers.iter().enumerate() {
+            self.queue.add(reader, key as u64)?;
+        }
+        Ok(())
     }
+}
+
+/// With room for a whole transfer: what the machine does not let us read in time is not lost.
+fn console_config() -> ConsoleConfig {
+    ConsoleConfig::default().replay_len(4 << 20)
 }
 
 impl Consoles for Ours {
     fn connect_one(&mut self) -> Result<()> {
         let address = consoles::address(self.first, self.open.len());
-        self.open.push(Open::connect(self.engine.bmc(config(address)?)?, CONNECT_TIME)?);
-        self.attach();
-        Ok(())
+        self.open.push(Open::connect(self.engine.bmc(config(address)?)?, console_config())?);
+        self.attach()
     }
 
     fn connect(&mut self, count: usize) -> Result<usize> {
-        let connected = consoles::connect(&self.engine, self.first, count, 64)?;
+        let connected = consoles::connect(&self.engine, self.first, count, &console_config())?;
         self.open = connected.open;
-        self.attach();
+        self.attach()?;
         Ok(self.open.len())
     }
 
@@ -70,9 +79,12 @@ impl Consoles for Ours {
         }
     }
 
-    fn wait_any(&mut self, _consoles: &[usize]) -> Result<()> {
-        thread::sleep(Duration::from_micros(500));
-        Ok(())
+    fn wait_any(&mut self, _consoles: &[usize]) -> Result<Vec<usize>> {
+        let mut ready = [Ready::default(); 256];
+        match self.queue.wait(&mut ready, Duration::from_millis(100)) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(Vec::new()),
+            count => Ok(ready[..count?].iter().map(|source| source.key as usize).collect()),
+        }
     }
 
     fn cost(&self) -> Result<Value> {

@@ -20,6 +20,8 @@ pub struct Outcome {
     pub threads: Samples,
     /// What went wrong.
     pub problems: Vec<String>,
+    /// The time was over before all turns were made.
+    pub cut_short: bool,
 }
 
 impl Outcome {
@@ -37,6 +39,7 @@ impl Outcome {
             fds: Samples::default(),
             threads: Samples::default(),
             problems: Vec::new(),
+            cut_short: false,
         }
     }
 
@@ -82,8 +85,10 @@ const ASPECTS: [Aspect; 12] = [
 pub fn print(all: &[(usize, Vec<Outcome>)], skipped: &[String], report: &mut Report) {
     let mut behind = Vec::new();
     let mut figures = Map::new();
+    let mut compared = false;
     for (count, outcomes) in all {
         let ours = outcomes.iter().find(|outcome| outcome.kind == Kind::Bmclink);
+        compared |= ours.is_some() && outcomes.len() > 1;
         let names = outcomes.iter().map(|outcome| outcome.kind.to_string());
         let first = format!("{count} console{}", if *count == 1 { "" } else { "s" });
         let mut table = Table::with(std::iter::once(first).chain(names).collect());
@@ -100,11 +105,14 @@ pub fn print(all: &[(usize, Vec<Outcome>)], skipped: &[String], report: &mut Rep
             for problem in &outcome.problems {
                 notes.push(format!("{}: {problem}", outcome.kind));
             }
+            if outcome.cut_short {
+                notes.push(format!("{}: not all turns, the time was over (--limit)", outcome.kind));
+            }
         }
         report.table(&table, &notes);
         figures.insert(count.to_string(), json(outcomes));
     }
-    report.table_notes(&notes(skipped, &behind));
+    report.table_notes(&notes(skipped, &behind, compared));
     report.keep("peers", figures.into());
 }
 
@@ -134,7 +142,7 @@ fn is_behind(aspect: &Aspect, count: usize, ours: &Outcome, other: &Outcome) -> 
     Some(format!("{name}, {count} console(s): {:.2} times {kind}", 1.0 / factor))
 }
 
-fn notes(skipped: &[String], behind: &[String]) -> Vec<String> {
+fn notes(skipped: &[String], behind: &[String], compared: bool) -> Vec<String> {
     let mut notes = vec![
         "In brackets: how many times better bmclink is; below 1 it is worse. Medians of all \
          turns, which the contestants take one after the other, each with fresh BMCs."
@@ -145,11 +153,13 @@ fn notes(skipped: &[String], behind: &[String]) -> Vec<String> {
         "CPU per packet: of the contestant's whole process, packets of both directions counted by \
          the BMCs. Throughput is also the BMCs', which share the machine."
             .to_owned(),
-        "Memory: resident; of ipmitool, a process for each console, the proportional share (PSS)."
+        "Memory: resident, before the transfers; of ipmitool, a process for each console, the \
+         proportional share (PSS)."
             .to_owned(),
     ];
     notes.extend(skipped.iter().cloned());
     match behind {
+        _ if !compared => {}
         [] => notes.push("bmclink is behind in no row.".to_owned()),
         _ => notes.push(format!("bmclink is behind in: {}.", behind.join("; "))),
     }
