@@ -22,7 +22,9 @@ use crate::measure;
 use crate::report::{Report, Result};
 
 /// For one answer; a contestant gives up a step before that by itself.
-const ANSWER_TIME: Duration = Duration::from_secs(110);
+const ANSWER_TIME: Duration = Duration::from_secs(90);
+/// A turn that failed after so long is not made again.
+const TOO_SLOW: Duration = Duration::from_secs(30);
 /// What all have: the suite every one of them knows.
 const SUITE: u8 = 3;
 /// Memory for one ipmitool, resident, in KiB.
@@ -74,22 +76,21 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     let mut bmcs = Bmcs::start_with_suite(turns * found.contestants.len(), SUITE)?;
     send_at_once(&bmcs, turns * found.contestants.len())?;
     let (started, limit) = (Instant::now(), Duration::from_secs(options.limit));
+    let outcome = |one: &Contestant| Outcome::new(one.kind);
+    let fresh = |&count| (count, found.contestants.iter().map(outcome).collect());
+    let mut outcomes: Vec<(usize, Vec<Outcome>)> = counts.iter().map(fresh).collect();
     let mut next = 0;
-    let mut outcomes = Vec::new();
-    for &count in &counts {
-        let mut these: Vec<Outcome> =
-            found.contestants.iter().map(|one| Outcome::new(one.kind)).collect();
-        for _ in 0..rounds(count) {
-            for (contestant, outcome) in found.contestants.iter().zip(&mut these) {
+    for round in 0..counts.iter().map(|&count| rounds(count)).max().unwrap_or(0) {
+        for (count, these) in outcomes.iter_mut().filter(|(count, _)| round < rounds(*count)) {
+            for (contestant, outcome) in found.contestants.iter().zip(these) {
                 if started.elapsed() > limit {
                     outcome.cut_short = true;
-                } else if outcome.problems.is_empty() {
-                    turn(&mut bmcs, contestant, next, count, &amount, outcome);
+                } else {
+                    turn(&mut bmcs, contestant, next, *count, &amount, outcome);
                 }
-                next += count;
+                next += *count;
             }
         }
-        outcomes.push((count, these));
     }
     for (count, these) in &outcomes {
         for outcome in these.iter().filter(|outcome| outcome.kind == Kind::Bmclink) {
@@ -117,8 +118,13 @@ fn turn(
         let text = format!("skipped: {} MiB of memory would be needed", needed >> 10);
         return outcome.problem(text);
     }
+    if outcome.too_slow {
+        return;
+    }
+    let started = Instant::now();
     if let Err(error) = steps(bmcs, contestant, first, count, amount, outcome) {
         outcome.problem(error.to_string());
+        outcome.too_slow = started.elapsed() > TOO_SLOW;
     }
 }
 

@@ -13,7 +13,7 @@ from pyghmi.ipmi.console import Console
 
 STEP_SECONDS = 60
 # It connects one console after the other, with a pause in each.
-CONNECT_SECONDS = 100
+CONNECT_SECONDS = 75
 BLOCK_LEN = 2000
 SOL_HEADER_LEN = 4
 

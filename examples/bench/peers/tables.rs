@@ -20,6 +20,8 @@ pub struct Outcome {
     pub threads: Samples,
     /// What went wrong.
     pub problems: Vec<String>,
+    /// Its turns fail only after a long time.
+    pub too_slow: bool,
     /// The time was over before all turns were made.
     pub cut_short: bool,
 }
@@ -39,6 +41,7 @@ impl Outcome {
             fds: Samples::default(),
             threads: Samples::default(),
             problems: Vec::new(),
+            too_slow: false,
             cut_short: false,
         }
     }
