@@ -14,7 +14,7 @@ use std::time::Instant;
 use slotmap::{SlotMap, new_key_type};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, now};
 
 /// What a source has to report: a set.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -214,10 +214,7 @@ impl<W: Wake> ReadyList<W> {
             }
             let count = state.take(out);
             if count > 0 {
-                if state.first.is_some() {
-                    // What there was no room for is another thread's.
-                    state.wake_one();
-                }
+                // What there was no room for wakes nobody: who waits was woken when it came.
                 self.settle_from(state);
                 return Ok(count);
             }
@@ -283,7 +280,7 @@ impl State {
             None => self.first = Some(at),
         }
         self.last = Some(at);
-        self.wake_one();
+        self.wakes = (self.wakes + 1).min(self.waiting);
     }
 
     fn unmark(&mut self, at: SourceKey, events: Events) {
@@ -319,10 +316,6 @@ impl State {
         }
         count
     }
-
-    fn wake_one(&mut self) {
-        self.wakes = (self.wakes + 1).min(self.waiting);
-    }
 }
 
 /// Waits once; `false` when `deadline` is over. For loops that look at what they wait for first.
@@ -336,7 +329,7 @@ pub(super) fn wait<T>(
             condvar.wait(guard);
             true
         }
-        Some(deadline) if deadline > Instant::now() => {
+        Some(deadline) if deadline > now() => {
             condvar.wait_until(guard, deadline);
             true
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::admission::Admission;
 use super::super::calls::Command;
+use super::super::dispatch::Dispatcher;
 use super::super::inbox::{Inbox, Outlet, inbox};
 use super::super::resolve::Resolvers;
 use super::super::shard::Shard;
@@ -39,7 +40,7 @@ impl Model {
         // The shard's own end is not looked at: the model takes the commands.
         let (_, unused) = super::super::inbox::inbox(1, Bell::new());
         let poll = mio::Poll::new().expect("a poll");
-        let resolvers = Resolvers::new(config.resolvers);
+        let resolvers = Arc::new(Resolvers::new(config.resolvers));
         let admission = Arc::new(Admission::new(0, 1, 1, now(), Box::new(|_| {})));
         let mut shard = Shard::new(poll, unused, inbox.clone(), 0, config, resolvers, admission);
         let credentials = Credentials::new("admin", "password").expect("short enough");
@@ -47,7 +48,8 @@ impl Model {
         let shared = Arc::new(BmcShared { config, status: Mutex::default() });
         let key = shard.bmcs.insert(Slot::new(shared.clone()));
         let shards = vec![ShardHandle { inbox: inbox.clone(), bmcs: AtomicUsize::new(1) }];
-        let engine = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+        let (next_id, dispatcher) = (AtomicU64::new(1), Dispatcher::new(1));
+        let engine = Arc::new(EngineShared { shards, next_id, dispatcher });
         let handle = Some(Arc::new(BmcHandle { engine, shard: 0, key, shared }));
         Model { shard, outlet, inbox, bell, handle }
     }

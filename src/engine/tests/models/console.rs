@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::super::console::{ConsoleShared, ConsoleState, Input};
 use super::super::wait::waiter;
+use super::super::watch::Place;
 use super::{explore, join, kind, spawn};
 use crate::config::ConsoleConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,7 +30,8 @@ fn read_all(
     until: Option<Instant>,
 ) -> std::result::Result<Vec<u8>, ErrorKind> {
     let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
-    kind(console.read(&mut cursor, &mut out, until).map(|len| out[..len].to_vec()))
+    let len = kind(console.read(&Place::default(), &mut cursor, &mut out, until, None))?;
+    Ok(out[..len].to_vec())
 }
 
 /// Two readers wait while another thread does what should end that.
@@ -75,10 +77,10 @@ fn a_read_whose_time_is_over_loses_nothing() {
         let console = connected();
         let other = console.clone();
         let shard = spawn(move || other.push(b"a"));
-        let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
-        let first = kind(console.read(&mut cursor, &mut out, Some(now())));
+        let (mut cursor, mut out, place) = (console.cursor(true), [0; 8], Place::default());
+        let first = kind(console.read(&place, &mut cursor, &mut out, Some(now()), None));
         join(shard);
-        let second = kind(console.read(&mut cursor, &mut out, Some(now())));
+        let second = kind(console.read(&place, &mut cursor, &mut out, Some(now()), None));
         let (first_only, second_only) =
             ((Ok(1), Err(ErrorKind::TimedOut)), (Err(ErrorKind::TimedOut), Ok(1)));
         assert!([first_only, second_only].contains(&(first, second)));
@@ -92,7 +94,7 @@ fn stopped(wake: fn(&ConsoleShared)) {
         let (other, its_stop) = (console.clone(), stop.clone());
         let reader = spawn(move || {
             let (mut cursor, mut out) = (other.cursor(true), [0; 8]);
-            kind(other.read_unless(&its_stop, &mut cursor, &mut out, None))
+            kind(other.read(&Place::default(), &mut cursor, &mut out, None, Some(&its_stop)))
         });
         stop.store(true, Ordering::Release);
         wake(&console);
@@ -127,7 +129,7 @@ fn another_state_wakes_who_waits_for_it() {
 /// Writes all of it, as long as it takes.
 fn write_all(console: &ConsoleShared, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        let (taken, _) = console.write(bytes, None)?;
+        let (taken, _) = console.write(bytes, false, None)?;
         bytes = &bytes[taken..];
     }
     Ok(())
