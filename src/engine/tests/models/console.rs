@@ -49,7 +49,7 @@ fn readers(event: fn(&ConsoleShared), expected: std::result::Result<&'static [u8
 
 #[test]
 fn characters_wake_every_reader() {
-    readers(|console| console.push(b"ab"), Ok(b"ab"));
+    readers(|console| console.push(now(), b"ab"), Ok(b"ab"));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_close_wakes_every_reader() {
 #[test]
 fn last_characters_come_before_the_loss() {
     let event = |console: &ConsoleShared| {
-        console.push(b"a");
+        console.push(now(), b"a");
         console.set_unconnected(lost());
     };
     readers(event, Ok(b"a"));
@@ -76,7 +76,7 @@ fn a_read_whose_time_is_over_loses_nothing() {
     explore(|| {
         let console = connected();
         let other = console.clone();
-        let shard = spawn(move || other.push(b"a"));
+        let shard = spawn(move || other.push(now(), b"a"));
         let (mut cursor, mut out, place) = (console.cursor(true), [0; 8], Place::default());
         let first = kind(console.read(&place, &mut cursor, &mut out, Some(now()), None));
         join(shard);
