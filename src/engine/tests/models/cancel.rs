@@ -68,6 +68,10 @@ impl Model {
             self.bell.sleep();
             self.outlet.rearm();
             while let Some(command) = self.outlet.take() {
+                if matches!(command, Command::Release { .. }) {
+                    // No call is under way any more.
+                    assert!(self.shard.bmcs.values().all(|slot| !slot.is_wanted()));
+                }
                 self.shard.on_command(now(), command);
             }
             self.shard.bmcs.values_mut().for_each(event);
