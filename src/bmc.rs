@@ -1,16 +1,21 @@
 //! The handles users hold: blocking calls with timeouts, safe from any thread.
 
+mod queue;
+mod subscription;
+
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-#[cfg(feature = "capi")]
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub use self::queue::{EventQueue, Source};
+pub use self::subscription::Subscription;
 use crate::config::{BmcConfig, ConsoleConfig};
 use crate::console::Cursor;
 use crate::engine::{
     BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine,
-    deadline, waiter,
+    Place, deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
@@ -132,6 +137,7 @@ struct ConsoleInner {
 impl Drop for ConsoleInner {
     fn drop(&mut self) {
         self.shared.set_closed();
+        queue::leave_queues(&self.shared);
         // Nobody waits for it here: the shard deactivates SOL on its own.
         self.bmc.abandon_console(&self.shared);
     }
@@ -160,6 +166,18 @@ impl Console {
         self.inner.bmc.connect_console(&self.inner.shared, timeout)
     }
 
+    /// Begins to connect, logging in first when no session is up, and does not wait for it.
+    ///
+    /// How it went is told by [`state`](Console::state) and [`reason`](Console::reason):
+    /// `Connected`, or `Unconnected` again and why. Blocks only while more calls wait for the
+    /// engine than [`EngineConfig::inbox_len`](crate::EngineConfig::inbox_len).
+    pub fn begin_connect(&self) -> Result<()> {
+        if self.inner.shared.is_closed() {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        self.inner.bmc.begin_connect_console(&self.inner.shared)
+    }
+
     /// Where the console is in its life.
     pub fn state(&self) -> ConsoleState {
         self.inner.shared.state()
@@ -182,12 +200,12 @@ impl Console {
 
     /// Attaches a reader that first gets what is kept of the past, then what comes.
     pub fn reader(&self) -> Reader {
-        Reader { console: self.clone(), cursor: self.inner.shared.cursor(true) }
+        Reader::new(self, self.inner.shared.cursor(true))
     }
 
     /// Attaches a reader that gets only what comes from now on.
     pub fn live_reader(&self) -> Reader {
-        Reader { console: self.clone(), cursor: self.inner.shared.cursor(false) }
+        Reader::new(self, self.inner.shared.cursor(false))
     }
 
     /// Takes input for the host and says how many bytes: all that there is room for, at least
@@ -198,8 +216,11 @@ impl Console {
     /// BMC has it. What a lost connection leaves behind is counted in
     /// [`ConsoleStats::input_lost`] and never sent later.
     pub fn write(&self, bytes: &[u8], timeout: Duration) -> Result<usize> {
-        let until = deadline(timeout);
-        let (taken, tell) = self.inner.shared.write(bytes, until)?;
+        self.write_some(bytes, false, timeout)
+    }
+
+    fn write_some(&self, bytes: &[u8], goes_on: bool, timeout: Duration) -> Result<usize> {
+        let (taken, tell) = self.inner.shared.write(bytes, goes_on, deadline(timeout))?;
         if tell {
             self.inner.bmc.console_input(None)?;
         }
@@ -214,7 +235,7 @@ impl Console {
             let left = until.map_or(FOREVER, |until| {
                 until.saturating_duration_since(std::time::Instant::now())
             });
-            let taken = self.write(bytes, left)?;
+            let taken = self.write_some(bytes, true, left)?;
             bytes = bytes.get(taken..).unwrap_or_default();
         }
         Ok(())
@@ -249,6 +270,7 @@ impl Console {
     #[cfg(feature = "capi")]
     pub(crate) fn abandon(&self) {
         self.inner.shared.set_closed();
+        queue::leave_queues(&self.inner.shared);
         self.inner.bmc.abandon_console(&self.inner.shared);
     }
 
@@ -284,26 +306,31 @@ impl io::Write for Console {
 /// One attached reader of a console: its own place in what the console printed.
 ///
 /// A reader that falls behind by more than [`ConsoleConfig::replay_len`] loses the oldest bytes
-/// and is told how many; it never slows the console or another reader.
-#[derive(Debug, Clone)]
+/// and is told how many; it never slows the console or another reader. A clone goes on from the
+/// same place, with a place, a descriptor and queues of its own.
+#[derive(Debug)]
 pub struct Reader {
     console: Console,
     cursor: Cursor,
+    place: Arc<Place>,
 }
 
 impl Reader {
+    fn new(console: &Console, cursor: Cursor) -> Self {
+        Reader { console: console.clone(), cursor, place: Place::new(cursor.offset()) }
+    }
+
     /// Copies what is there, at least one byte; blocks until `timeout` for it, then `TimedOut`.
     ///
     /// While the console was never connected, or is being connected, this waits. After a loss
     /// it first gives what is left and then the reason, every time until the console is
     /// connected again.
     pub fn read(&mut self, out: &mut [u8], timeout: Duration) -> Result<usize> {
-        self.console.inner.shared.read(&mut self.cursor, out, deadline(timeout))
+        self.read_unless(&AtomicBool::new(false), out, timeout)
     }
 
     /// Reads, unless or until another thread sets `stop` and calls [`Console::wake_readers`]:
     /// `Closed` then.
-    #[cfg(feature = "capi")]
     pub(crate) fn read_unless(
         &mut self,
         stop: &AtomicBool,
@@ -311,7 +338,18 @@ impl Reader {
         timeout: Duration,
     ) -> Result<usize> {
         let shared = &self.console.inner.shared;
-        shared.read_unless(stop, &mut self.cursor, out, deadline(timeout))
+        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), stop)
+    }
+
+    /// A descriptor that is readable exactly while [`read`](Reader::read) would not block: there
+    /// are bytes, or a reason why there are none. For `poll`, `epoll` and the like; it is not to
+    /// be read from or written to.
+    ///
+    /// It is an eventfd, made when it is first asked for, and closed when the reader is dropped.
+    /// For many readers an [`EventQueue`] needs one descriptor for all of them. Fails with `Io`
+    /// when the system gives no descriptor. Does not block.
+    pub fn fd(&self) -> Result<BorrowedFd<'_>> {
+        Ok(self.place.fd(&self.console.inner.shared)?.as_fd())
     }
 
     /// How many bytes were overwritten before this reader came to them.
@@ -322,6 +360,18 @@ impl Reader {
     /// The console this reader is attached to.
     pub fn console(&self) -> &Console {
         &self.console
+    }
+}
+
+impl Clone for Reader {
+    fn clone(&self) -> Self {
+        Reader::new(&self.console, self.cursor)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.place.leave(&self.console.inner.shared);
     }
 }
 

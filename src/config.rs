@@ -31,7 +31,8 @@ pub struct EngineConfig {
     pub receive_buffer_len: usize,
     /// Local address of the sockets. Default: the kernel's choice.
     pub local_address: Option<IpAddr>,
-    /// Threads that resolve names, 1 to 64, started with the first name. Default 2.
+    /// Threads that resolve names, at most, 1 to 64. They start when names wait and end after ten
+    /// idle seconds. Default 8: a name whose server is silent blocks one for half a minute.
     pub resolvers: usize,
     /// Logins that begin per second, over all shards, 1 to 1,000,000, or 0 for no limit. Default
     /// 2,000. When thousands of BMCs come back after a power cut, they do so at this rate, in the
@@ -40,6 +41,10 @@ pub struct EngineConfig {
     /// Logins under way at once, over all shards, 1 to 1,000,000. Default 1,024. A BMC that has
     /// not let us in within 3 s is not counted any more: dead ones keep nobody waiting longer.
     pub logins_at_once: usize,
+    /// Threads that run callbacks at most, 1 to 1,024. There are none without callbacks, and one
+    /// or two more than are busy; when so many callbacks block at once, the others wait. Default
+    /// 64.
+    pub dispatchers_max: usize,
 }
 
 impl Default for EngineConfig {
@@ -51,9 +56,10 @@ impl Default for EngineConfig {
             inbox_len: 4096,
             receive_buffer_len: 1 << 20,
             local_address: None,
-            resolvers: 2,
+            resolvers: 8,
             login_rate: 2000,
             logins_at_once: 1024,
+            dispatchers_max: 64,
         }
     }
 }
@@ -66,6 +72,7 @@ impl EngineConfig {
             ("inbox_len", self.inbox_len, 1 << 20),
             ("resolvers", self.resolvers, 64),
             ("logins_at_once", self.logins_at_once, 1_000_000),
+            ("dispatchers_max", self.dispatchers_max, 1024),
         ];
         if self.login_rate > 1_000_000 {
             let text = format!("login_rate is {}, not 0 to 1000000", self.login_rate);

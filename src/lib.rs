@@ -74,6 +74,13 @@
 //! many ([`Reader::lost`]), and disturbs nobody. A writer is taken from only as much as there is
 //! room for; [`Console::drain`] says when the BMC has all of it.
 //!
+//! # Waiting for many consoles
+//!
+//! A thread that blocks in [`Reader::read`] waits for one console. For many, and without a thread
+//! for each: an [`EventQueue`] says which of any number of them have something, and has one file
+//! descriptor for `poll`, `epoll` and event loops; [`Reader::fd`] is a descriptor for one; and
+//! [`Console::on_event`] calls back, in order per console, on threads of the engine's own.
+//!
 //! # Security
 //!
 //! The default cipher suites are 17 and 3: both authenticate, both encrypt. Suites that do less
@@ -84,11 +91,29 @@
 //!
 //! # Threads, processes, signals
 //!
-//! The library starts [`EngineConfig::shards`] threads per engine, and resolver threads when a
-//! name has to be looked up. It sets no signal handler and no limit, prints nothing, never
-//! exits, and needs panics that unwind: a panic inside one session ends that session with
-//! [`ErrorKind::Internal`] and nothing else. An engine does not survive `fork`: make it in the
-//! child.
+//! The library starts [`EngineConfig::shards`] threads per engine, resolver threads when a name
+//! has to be looked up, and threads that run callbacks with the first of these. It sets no signal
+//! handler and no limit, prints nothing, never exits, and needs panics that unwind: a panic inside
+//! one session ends that session with [`ErrorKind::Internal`] and nothing else. An engine does not
+//! survive `fork`: make it in the child.
+//!
+//! # Thousands at once
+//!
+//! Calls block, but nobody needs a thread per console: [`Console::begin_connect`] does not wait,
+//! and one `EventQueue` with one file descriptor tells which consoles have something.
+//!
+//! Logins begin at [`EngineConfig::login_rate`], at most [`EngineConfig::logins_at_once`] of them
+//! under way, in the order they were asked for; dead BMCs keep nobody waiting longer than three
+//! seconds. Each BMC has its share of a turn of the loop; what a flooding one sends beyond it is
+//! thrown away unread. When there is more to do than time, acknowledges go first, then keepalives
+//! and retransmissions, then what users send, then new logins.
+//!
+//! [`Engine::stats`], [`Bmc::stats`] and [`Console::stats`] say what was counted: a console that
+//! is "connected but mute" is explained by them. The library logs through the `log` crate, every
+//! line with the BMC's name, under these targets: `bmclink::session` (logins and their ends),
+//! `bmclink::sol` (consoles), `bmclink::net` (datagrams thrown away, ICMP errors),
+//! `bmclink::dns`, `bmclink::engine` (the engine itself; its errors are bugs or a system out of
+//! resources).
 //!
 //! # Below the engine
 //!
@@ -115,12 +140,13 @@ pub mod sim;
 mod sync;
 pub mod wire;
 
-pub use bmc::{Bmc, Console, FOREVER, RawReply, Reader};
+pub use bmc::{Bmc, Console, EventQueue, FOREVER, RawReply, Reader, Source, Subscription};
 pub use command::CommandError;
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
 pub use engine::{
-    BmcStats, BmcStatus, ConsoleState, ConsoleStats, Engine, EngineStats, ShardStats,
+    BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats, Events,
+    Ready, ShardStats,
 };
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.

@@ -62,6 +62,29 @@ fn a_line_is_echoed_through_threads_and_sockets() {
 }
 
 #[test]
+fn connecting_can_be_begun_without_waiting() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine();
+    for (password, expected) in [("password", None), ("wrong", Some(ErrorKind::Password))] {
+        let bmc = engine.bmc(config(&simulator, password)).expect("a BMC");
+        let console = bmc.console(ConsoleConfig::default()).expect("a console");
+        assert_eq!(console.state(), ConsoleState::Unconnected);
+        console.begin_connect().expect("begun");
+        console.begin_connect().expect("begun already");
+        let end = Instant::now() + SHORT;
+        while console.state() == ConsoleState::Connecting && Instant::now() < end {
+            console.wait_state(ConsoleState::Connecting, SHORT);
+        }
+        let connected = console.state() == ConsoleState::Connected;
+        assert_eq!(connected, expected.is_none());
+        assert_eq!(console.reason().map(|reason| reason.kind()), expected);
+        console.close(SHORT).expect("closed");
+        assert_eq!(console.begin_connect().map_err(|e| e.kind()), Err(ErrorKind::Closed));
+    }
+    assert_eq!(simulator.counters().logins, 1);
+}
+
+#[test]
 fn a_wrong_password_is_named() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
     let engine = engine();

@@ -1,10 +1,13 @@
 //! The engine when much happens at once: thousands of logins, dead BMCs among them, floods.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use bmclink::{
@@ -89,9 +92,9 @@ fn logins_begin_at_their_rate_and_all_get_their_turn() {
 
 #[test]
 fn dead_bmcs_do_not_keep_their_places_in_the_line() {
-    let simulator = simulators(60, Serial::None);
-    // The first forty are dead, and only ten logins may be under way.
-    for at in 0..40 {
+    let simulator = simulators(35, Serial::None);
+    // The first fifteen are dead, and only ten logins may be under way.
+    for at in 0..15 {
         simulator.set_reachable(at, false);
     }
     let engine = engine(|config| {
@@ -99,7 +102,7 @@ fn dead_bmcs_do_not_keep_their_places_in_the_line() {
         config.logins_at_once = 10;
     });
     let all = bmcs(&engine, &simulator);
-    let dead: Vec<_> = all[..40]
+    let dead: Vec<_> = all[..15]
         .iter()
         .map(|bmc| {
             let bmc = bmc.clone();
@@ -110,7 +113,7 @@ fn dead_bmcs_do_not_keep_their_places_in_the_line() {
     while engine.stats().expect("stats").total().logins_running < 10 && Instant::now() < end {
         thread::sleep(Duration::from_millis(5));
     }
-    let results = connect_all(&all[40..], LONG);
+    let results = connect_all(&all[15..], LONG);
     assert!(results.iter().all(|(result, _)| result.is_ok()), "{results:?}");
     // The dead ones are still being tried: nobody waited for them to be given up.
     assert!(dead.iter().any(|thread| !thread.is_finished()));
@@ -157,6 +160,62 @@ fn silent_bmc(engine: &Engine) -> (UdpSocket, Bmc, SocketAddr, Waiting) {
     });
     let (_, to) = silent.recv_from(&mut [0; 512]).expect("the first packet");
     (silent, bmc, to, waiting)
+}
+
+/// E3: a thread that waits for a slow BMC is in nobody's way, and waiting costs nothing.
+#[test]
+fn waiting_for_a_slow_bmc_costs_nobody_anything() {
+    let simulator = simulators(102, Serial::Echo);
+    // A hundred commands that are answered very late, and one that is not answered at all.
+    for at in 0..100 {
+        simulator.with(at, |bmc, _| bmc.command_delay(6, 1, Duration::from_secs(3)));
+    }
+    simulator.set_reachable(100, false);
+    let engine = engine(|config| config.shards = 1);
+    let all = bmcs(&engine, &simulator);
+    let slow: Vec<_> = all[..101]
+        .iter()
+        .map(|bmc| {
+            let bmc = bmc.clone();
+            thread::spawn(move || bmc.raw(6, 0, 1, &[], Duration::from_secs(6)))
+        })
+        .collect();
+    let end = Instant::now() + LONG;
+    while engine.stats().expect("stats").total().sessions < 100 && Instant::now() < end {
+        thread::sleep(Duration::from_millis(5));
+    }
+    all[101].connect(LONG).expect("connected");
+    let reply = all[101].raw(6, 0, 1, &[], LONG).expect("an answer");
+    assert_eq!(reply.completion_code.0, 0);
+    assert!(slow.iter().all(|thread| !thread.is_finished()), "the slow ones are still waiting");
+    let before = engine.stats().expect("stats").total().turns;
+    thread::sleep(Duration::from_millis(500));
+    let turns = engine.stats().expect("stats").total().turns - before;
+    // Nothing but each one's retransmission after a second or two, and the calls for statistics.
+    assert!(turns < 400, "{turns} turns while everybody waits");
+    let results: Vec<_> = slow.into_iter().map(|t| t.join().expect("no panic")).collect();
+    assert!(results[..100].iter().all(Result::is_ok), "none starves: {results:?}");
+    assert!(results[100].is_err());
+}
+
+/// E4: file descriptors above 1,024 are like any others.
+#[test]
+fn descriptors_have_no_upper_limit_of_their_own() {
+    let (files, limit) = many_files(2000);
+    let simulator = simulators(1, Serial::Echo);
+    let engine = engine(|config| config.shards = 1);
+    let console = console_of(&bmc_at(&engine, simulator.address(0)));
+    echo_works(&console);
+    assert!(files.len() >= 2000 || (files.len() as u64) + 200 > limit, "{} files", files.len());
+}
+
+/// Opens so many files, or as many as the process may.
+fn many_files(count: usize) -> (Vec<File>, u64) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    let wanted = (count as u64 + 500).clamp(soft, hard);
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).expect("within the hard limit");
+    let room = usize::try_from(wanted).unwrap_or(count).saturating_sub(200).min(count);
+    ((0..room).map(|_| File::open("/dev/null").expect("a file")).collect(), wanted)
 }
 
 /// Floods an address of ours from a BMC's address, and from others.
@@ -210,9 +269,11 @@ fn strangers_are_counted_and_reach_nobody() {
     let before = bmc.stats().expect("stats").counters.dropped;
     let (silent, _bmc, to, waiting) = silent_bmc(&engine);
     let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-    for _ in 0..500 {
+    for number in 0..500 {
         stranger.send_to(&[6, 0, 0xff, 7], to).expect("sent");
-        echo_works(&console);
+        if number % 50 == 49 {
+            echo_works(&console);
+        }
     }
     let total = engine.stats().expect("stats").total();
     assert_eq!((total.strangers, total.over_share, total.kernel_dropped), (500, 0, 0));

@@ -23,6 +23,11 @@ impl Cursor {
     pub fn lost(&self) -> u64 {
         self.lost
     }
+
+    /// How far this reader has read, counted from the first byte ever.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
 }
 
 impl Log {
@@ -38,7 +43,17 @@ impl Log {
         let excess = (self.bytes.len() + kept).saturating_sub(self.len_max);
         self.bytes.drain(..excess);
         self.start += (excess + dropped) as u64;
+        self.grow(kept);
         self.bytes.extend(&bytes[dropped..]);
+    }
+
+    /// Makes room for `more` bytes: twice as much as before, and never more than may be kept.
+    fn grow(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let wanted = (2 * self.bytes.capacity()).clamp(needed, self.len_max);
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
     }
 
     /// A reader that first gets what is kept of the past.
@@ -58,11 +73,29 @@ impl Log {
 
     /// Copies the next bytes for a reader and moves it on; counts what it has missed.
     pub fn read(&self, cursor: &mut Cursor, out: &mut [u8]) -> usize {
-        if cursor.offset < self.start {
-            cursor.lost += self.start - cursor.offset;
-            cursor.offset = self.start;
-        }
-        // The offset is within the ring now, so the difference fits.
+        self.skip_lost(cursor, u64::MAX);
+        self.copy(cursor, out)
+    }
+
+    /// Moves a reader over what was overwritten before it came there, not beyond `until`; says
+    /// how many bytes it missed.
+    pub fn skip_lost(&self, cursor: &mut Cursor, until: u64) -> u64 {
+        let missed = self.start.min(until).saturating_sub(cursor.offset);
+        cursor.lost += missed;
+        cursor.offset += missed;
+        missed
+    }
+
+    /// Copies the next bytes for a reader that is not behind what is kept, and moves it on, not
+    /// beyond `until`.
+    pub fn read_until(&self, cursor: &mut Cursor, until: u64, out: &mut [u8]) -> usize {
+        let left = until.saturating_sub(cursor.offset);
+        let len = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if cursor.offset < self.start { 0 } else { self.copy(cursor, &mut out[..len]) }
+    }
+
+    fn copy(&self, cursor: &mut Cursor, out: &mut [u8]) -> usize {
+        // The offset is within the ring, so the difference fits.
         let from = (cursor.offset - self.start) as usize;
         let (first, second) = self.bytes.as_slices();
         let mut copied = 0;
@@ -117,6 +150,35 @@ mod tests {
         log.push(&[b'x'; 100]);
         let len = log.read(&mut slow, &mut out);
         assert_eq!((len, slow.lost(), log.end()), (8, 95, 111));
+    }
+
+    #[test]
+    fn a_reader_can_stop_on_its_way_and_is_told_what_it_missed_up_to_there() {
+        let mut log = Log::new(8);
+        let mut cursor = log.cursor_at_start();
+        let mut out = [0; 32];
+        log.push(b"abcdefgh");
+        assert_eq!(log.skip_lost(&mut cursor, 3), 0);
+        assert_eq!(log.read_until(&mut cursor, 3, &mut out), 3);
+        assert_eq!(&out[..3], b"abc");
+        assert_eq!(log.read_until(&mut cursor, 3, &mut out), 0);
+        log.push(b"ijklmnop");
+        assert_eq!((log.skip_lost(&mut cursor, 5), cursor.offset()), (2, 5));
+        assert_eq!(log.read_until(&mut cursor, 6, &mut out), 0);
+        assert_eq!((log.skip_lost(&mut cursor, 20), cursor.lost()), (3, 5));
+        assert_eq!(log.read_until(&mut cursor, 20, &mut out[..3]), 3);
+        assert_eq!((&out[..3], cursor.offset()), (&b"ijk"[..], 11));
+    }
+
+    #[test]
+    fn memory_grows_with_use_and_not_beyond_what_is_kept() {
+        let mut log = Log::new(1000);
+        for round in 0..100 {
+            log.push(&[round; 77]);
+            assert!(log.bytes.capacity() <= 1000, "{}", log.bytes.capacity());
+        }
+        log.push(&[0; 5000]);
+        assert_eq!((log.bytes.len(), log.bytes.capacity()), (1000, 1000));
     }
 
     #[test]

@@ -1,75 +1,33 @@
 //! A console as its shard and its users share it: the ring, the input, and who waits.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::callback::Change;
+use super::ready::{Events, wait};
+pub use super::state::{ConsoleState, ConsoleStats};
 use super::wait::Completer;
+use super::watch::{Place, Watch, Watches};
 use crate::config::ConsoleConfig;
 use crate::console::{Cursor, Log};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
-
-/// Where a console is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsoleState {
-    /// Not connected, and nobody tries.
-    Unconnected,
-    /// Logging in or activating SOL.
-    Connecting,
-    /// SOL is active.
-    Connected,
-}
-
-impl std::fmt::Display for ConsoleState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            ConsoleState::Unconnected => "unconnected",
-            ConsoleState::Connecting => "connecting",
-            ConsoleState::Connected => "connected",
-        })
-    }
-}
-
-/// What a console counted and last heard, at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConsoleStats {
-    /// How often the console was connected. Each connection is an epoch of its own.
-    pub epoch: u64,
-    /// Bytes received from the BMC, over all epochs.
-    pub received: u64,
-    /// Bytes taken from writers.
-    pub written: u64,
-    /// Bytes of input that are not acknowledged by the BMC.
-    pub pending: u64,
-    /// Bytes of input that were lost with a connection, or whose fate is unknown.
-    pub input_lost: u64,
-    /// Places where the BMC skipped packets: an unknown number of bytes is missing there.
-    pub gaps: u64,
-    /// Times the BMC said that it had to drop characters of the host.
-    pub overruns: u64,
-    /// Breaks the host sent.
-    pub breaks: u64,
-    /// Times SOL was activated again within a session, because the BMC had gone mute.
-    pub reactivations: u64,
-    /// Whether the BMC says that the host's serial port is unavailable: powered off, in reset.
-    pub unavailable: bool,
-    /// Characters per packet that the BMC takes.
-    pub characters_max: usize,
-    /// A port the BMC named for SOL that is not the session's. The session's is used.
-    pub other_port: Option<u16>,
-}
+use crate::sync::{AtomicBool, Condvar, Mutex};
 
 /// One console.
 #[derive(Debug)]
 pub(crate) struct ConsoleShared {
     pub config: ConsoleConfig,
     inner: Mutex<Inner>,
-    /// New characters, or another state.
+    /// New characters, or the end of them.
     readable: Condvar,
-    /// Room for input, less of it pending, or another state.
+    /// Room for input, or nowhere to put it any more.
     writable: Condvar,
+    /// All input is acknowledged, or never will be.
+    drained: Condvar,
+    /// Another state.
+    changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -85,7 +43,10 @@ struct Inner {
     breaks: VecDeque<(u64, Completer<()>)>,
     /// Of the input, what the session holds.
     in_session: u64,
+    /// A write found no room for all it had, and nobody was told of room since.
+    starved: bool,
     stats: ConsoleStats,
+    watches: Watches,
 }
 
 /// What the shard takes out of the input next.
@@ -109,13 +70,17 @@ impl ConsoleShared {
             input_start: 0,
             breaks: VecDeque::new(),
             in_session: 0,
+            starved: false,
             stats: ConsoleStats::default(),
+            watches: Watches::default(),
         };
         ConsoleShared {
             config,
             inner: Mutex::new(inner),
             readable: Condvar::new(),
             writable: Condvar::new(),
+            drained: Condvar::new(),
+            changed: Condvar::new(),
         }
     }
 
@@ -140,48 +105,41 @@ impl ConsoleShared {
         if replay { inner.log.cursor_at_start() } else { inner.log.cursor_at_end() }
     }
 
-    /// Copies what is there; waits until `deadline` for something.
+    /// Copies what is there; waits until `deadline` for something. `place` is the reader's, for
+    /// those who watch it. `stop` and [`wake_readers`](Self::wake_readers) end it with `Closed`.
     pub fn read(
         &self,
+        place: &Place,
         cursor: &mut Cursor,
         out: &mut [u8],
         deadline: Option<Instant>,
-    ) -> Result<usize> {
-        self.read_unless(&AtomicBool::new(false), cursor, out, deadline)
-    }
-
-    /// The same, ended with `Closed` by `stop` and [`wake_readers`](Self::wake_readers).
-    pub fn read_unless(
-        &self,
         stop: &AtomicBool,
-        cursor: &mut Cursor,
-        out: &mut [u8],
-        deadline: Option<Instant>,
     ) -> Result<usize> {
         let mut inner = self.inner.lock();
-        loop {
+        let result = loop {
             if stop.load(Ordering::Acquire) {
                 return Err(Error::new(ErrorKind::Closed));
             }
             if out.is_empty() {
-                return Ok(0);
+                break Ok(0);
             }
             let len = inner.log.read(cursor, out);
             if len > 0 {
-                return Ok(len);
+                break Ok(len);
             }
-            if inner.closed {
-                return Err(Error::new(ErrorKind::Closed));
-            }
-            if inner.state == ConsoleState::Unconnected
-                && let Some(reason) = &inner.reason
-            {
-                return Err(reason.clone());
+            if let Some(reason) = inner.end_of_reading() {
+                break Err(reason);
             }
             if !wait(&self.readable, &mut inner, deadline) {
-                return Err(Error::new(ErrorKind::TimedOut));
+                break Err(Error::new(ErrorKind::TimedOut));
             }
-        }
+        };
+        let blocks = !inner.is_readable(cursor.offset());
+        // Of the reason why there are no more bytes a reader is told once.
+        let watches = place.moved(cursor.offset(), !blocks && result.is_ok(), blocks);
+        drop(inner);
+        watches.settle();
+        result
     }
 
     /// Has every waiting reader look again at what stops it.
@@ -193,8 +151,14 @@ impl ConsoleShared {
     }
 
     /// Takes input; waits until `deadline` for room. Says how much was taken, and whether the
-    /// shard has to be told. `Ok((0, _))` never: nothing at all is `TimedOut`.
-    pub fn write(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<(usize, bool)> {
+    /// shard has to be told. `Ok((0, _))` never: nothing at all is `TimedOut`. With `goes_on` the
+    /// caller will wait for room for the rest itself.
+    pub fn write(
+        &self,
+        bytes: &[u8],
+        goes_on: bool,
+        deadline: Option<Instant>,
+    ) -> Result<(usize, bool)> {
         let mut inner = self.inner.lock();
         loop {
             inner.check_connected()?;
@@ -203,15 +167,21 @@ impl ConsoleShared {
             }
             let room = self.config.input_len.saturating_sub(inner.input.len());
             let taken = room.min(bytes.len());
-            if taken > 0 {
-                let was_idle = inner.input.is_empty() && inner.breaks.is_empty();
-                inner.input.extend(&bytes[..taken]);
-                inner.stats.written += taken as u64;
-                return Ok((taken, was_idle));
-            }
-            if !wait(&self.writable, &mut inner, deadline) {
-                return Err(Error::new(ErrorKind::TimedOut));
-            }
+            let was_idle = inner.input.is_empty() && inner.breaks.is_empty();
+            inner.input.extend(&bytes[..taken]);
+            inner.stats.written += taken as u64;
+            let result = if taken > 0 {
+                Ok((taken, was_idle))
+            } else if wait(&self.writable, &mut inner, deadline) {
+                continue;
+            } else {
+                Err(Error::new(ErrorKind::TimedOut))
+            };
+            let starves = taken == 0 || taken < bytes.len() && !goes_on;
+            let watches = if starves { inner.starve() } else { Watches::default() };
+            drop(inner);
+            watches.settle();
+            return result;
         }
     }
 
@@ -230,10 +200,10 @@ impl ConsoleShared {
         loop {
             // First: what a lost connection left behind is gone, not acknowledged.
             inner.check_connected()?;
-            if inner.input.is_empty() && inner.breaks.is_empty() && inner.in_session == 0 {
+            if inner.is_drained() {
                 return Ok(());
             }
-            if !wait(&self.writable, &mut inner, deadline) {
+            if !wait(&self.drained, &mut inner, deadline) {
                 return Err(Error::new(ErrorKind::TimedOut));
             }
         }
@@ -243,22 +213,79 @@ impl ConsoleShared {
     pub fn wait_state(&self, seen: ConsoleState, deadline: Option<Instant>) -> ConsoleState {
         let mut inner = self.inner.lock();
         while inner.state == seen && !inner.closed {
-            if !wait(&self.readable, &mut inner, deadline) {
+            if !wait(&self.changed, &mut inner, deadline) {
                 break;
             }
         }
         inner.state
     }
 
+    // For those who are told
+
+    /// Begins a watch for the console, or for one of its readers. `Misuse` when `is_it` finds
+    /// that there is one like it.
+    pub fn watch(
+        &self,
+        watch: &Arc<Watch>,
+        place: Option<&Place>,
+        is_it: impl Fn(&Watch) -> bool,
+    ) -> Result<()> {
+        let mut inner = self.inner.lock();
+        let there = match place {
+            Some(place) => place.watches().iter().any(|watch| is_it(watch)),
+            None => inner.watches.iter().any(|watch| is_it(watch)),
+        };
+        if there {
+            return Err(Error::misuse("it was added before"));
+        }
+        inner.watches.add(watch);
+        if let Some(place) = place {
+            place.add(watch);
+            if inner.is_readable(watch.offset()) {
+                watch.mark(Events::READABLE);
+            }
+        }
+        drop(inner);
+        watch.settle();
+        Ok(())
+    }
+
+    /// Ends a watch, unless it is ended.
+    pub fn unwatch(&self, watch: &Arc<Watch>, place: Option<&Place>) {
+        let mut inner = self.inner.lock();
+        let was_there = inner.watches.remove(watch);
+        if let Some(place) = place {
+            place.remove(watch);
+        }
+        if was_there {
+            watch.release();
+        }
+        drop(inner);
+        watch.settle();
+    }
+
+    /// All who are told.
+    pub fn watches(&self) -> Watches {
+        self.inner.lock().watches.clone()
+    }
+
+    /// Looks at the log.
+    pub fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> T {
+        look(&self.inner.lock().log)
+    }
+
     /// The console is closed by its user: nothing is waited for any more.
     pub fn set_closed(&self) {
         let mut inner = self.inner.lock();
+        if inner.closed {
+            return;
+        }
         inner.closed = true;
-        inner.state = ConsoleState::Unconnected;
-        inner.reason = Some(Error::new(ErrorKind::Closed));
-        inner.drop_input();
+        inner.disconnect(Error::new(ErrorKind::Closed));
+        let watches = inner.tell_state();
         drop(inner);
         self.wake_all();
+        watches.settle();
     }
 
     pub fn is_closed(&self) -> bool {
@@ -269,39 +296,48 @@ impl ConsoleShared {
 
     pub fn set_connecting(&self) {
         let mut inner = self.inner.lock();
-        if !inner.closed && inner.state == ConsoleState::Unconnected {
-            inner.state = ConsoleState::Connecting;
-            inner.reason = None;
+        if inner.closed || inner.state != ConsoleState::Unconnected {
+            return;
         }
+        inner.state = ConsoleState::Connecting;
+        inner.reason = None;
+        let watches = inner.tell_state();
         drop(inner);
-        self.wake_all();
+        self.changed.notify_all();
+        watches.settle();
     }
 
     pub fn set_connected(&self, characters_max: usize, other_port: Option<u16>) {
         let mut inner = self.inner.lock();
-        if !inner.closed {
-            inner.state = ConsoleState::Connected;
-            inner.reason = None;
-            inner.in_session = 0;
-            inner.stats.epoch += 1;
-            inner.stats.characters_max = characters_max;
-            inner.stats.other_port = other_port;
-            inner.stats.unavailable = false;
+        if inner.closed {
+            return;
         }
+        inner.state = ConsoleState::Connected;
+        inner.reason = None;
+        inner.in_session = 0;
+        inner.stats.epoch += 1;
+        inner.stats.characters_max = characters_max;
+        inner.stats.other_port = other_port;
+        inner.stats.unavailable = false;
+        let watches = inner.tell_state();
         drop(inner);
-        self.wake_all();
+        self.changed.notify_all();
+        watches.settle();
     }
 
     pub fn set_unconnected(&self, reason: Error) {
         let mut inner = self.inner.lock();
-        inner.state = ConsoleState::Unconnected;
-        if !inner.closed {
-            inner.reason = Some(reason);
+        let told = inner.closed
+            || inner.state == ConsoleState::Unconnected && inner.reason.as_ref() == Some(&reason);
+        let reason = if inner.closed { Error::new(ErrorKind::Closed) } else { reason };
+        inner.disconnect(reason);
+        if told {
+            return;
         }
-        inner.drop_input();
-        inner.in_session = 0;
+        let watches = inner.tell_state();
         drop(inner);
         self.wake_all();
+        watches.settle();
     }
 
     /// Adds characters and wakes whoever reads.
@@ -309,8 +345,10 @@ impl ConsoleShared {
         let mut inner = self.inner.lock();
         inner.log.push(characters);
         inner.stats.received += characters.len() as u64;
+        let watches = inner.tell(Events::READABLE);
         drop(inner);
         self.readable.notify_all();
+        watches.settle();
     }
 
     /// Changes what is counted.
@@ -323,39 +361,47 @@ impl ConsoleShared {
         let mut inner = self.inner.lock();
         let before_break = inner.breaks.front().map(|(at, _)| at - inner.input_start);
         if before_break == Some(0) {
-            return match inner.breaks.pop_front() {
-                Some((_, done)) => Input::Break(done),
-                None => Input::Nothing,
-            };
+            let Some((_, done)) = inner.breaks.pop_front() else { return Input::Nothing };
+            // It is under way from here on, for those who drain.
+            inner.in_session += 1;
+            return Input::Break(done);
         }
         let until = before_break.map_or(usize::MAX, |len| usize::try_from(len).unwrap_or(space));
         let len = inner.input.len().min(space).min(until);
         if len == 0 {
             return Input::Nothing;
         }
+        let was_full = inner.input.len() >= self.config.input_len;
         out.extend(inner.input.drain(..len));
         inner.input_start += len as u64;
-        // It is pending all the time, until the session says otherwise.
         inner.in_session += len as u64;
+        let watches = inner.feed_starved();
         drop(inner);
-        self.writable.notify_all();
+        // Writers wait only while there is no room at all.
+        if was_full {
+            self.writable.notify_all();
+        }
+        watches.settle();
         Input::Bytes
     }
 
-    /// Says how much input the session holds now, and wakes who waits for less.
+    /// Says how much input the session holds now.
     pub fn set_in_session(&self, pending: usize) {
         let mut inner = self.inner.lock();
-        let changed = inner.in_session != pending as u64;
+        let was_drained = inner.is_drained();
         inner.in_session = pending as u64;
+        let is_drained = inner.is_drained();
         drop(inner);
-        if changed {
-            self.writable.notify_all();
+        if is_drained && !was_drained {
+            self.drained.notify_all();
         }
     }
 
+    /// It is not connected any more: that concerns everybody.
     fn wake_all(&self) {
-        self.readable.notify_all();
-        self.writable.notify_all();
+        for condvar in [&self.readable, &self.writable, &self.drained, &self.changed] {
+            condvar.notify_all();
+        }
     }
 }
 
@@ -373,6 +419,76 @@ impl Inner {
         }
     }
 
+    /// Why there is nothing more to read once everything is read.
+    fn end_of_reading(&self) -> Option<Error> {
+        if self.closed {
+            return Some(Error::new(ErrorKind::Closed));
+        }
+        self.reason.clone().filter(|_| self.state == ConsoleState::Unconnected)
+    }
+
+    /// Whether a reader who is at `offset` would get something at once.
+    fn is_readable(&self, offset: u64) -> bool {
+        offset < self.log.end()
+            || self.closed
+            || self.state == ConsoleState::Unconnected && self.reason.is_some()
+    }
+
+    fn is_drained(&self) -> bool {
+        self.input.is_empty() && self.breaks.is_empty() && self.in_session == 0
+    }
+
+    /// Tells all who want to know of it. Gives whom to settle.
+    fn tell(&self, events: Events) -> Watches {
+        self.watches.iter().for_each(|watch| watch.mark(events));
+        self.watches.clone()
+    }
+
+    /// Tells all who want to know of the state it has now. Gives whom to settle.
+    fn tell_state(&self) -> Watches {
+        for watch in self.watches.iter() {
+            watch.note(|| Change {
+                at: self.log.end(),
+                state: self.state,
+                reason: self.reason.clone(),
+                epoch: self.stats.epoch,
+            });
+            watch.mark(Events::STATE);
+            if self.state == ConsoleState::Unconnected {
+                watch.mark(Events::READABLE);
+                watch.unmark(Events::WRITABLE);
+            } else if !self.is_readable(watch.offset()) {
+                // The reason why it was not connected is history.
+                watch.unmark(Events::READABLE);
+            }
+        }
+        self.watches.clone()
+    }
+
+    /// A writer has more than there was room for. Gives whom to settle.
+    fn starve(&mut self) -> Watches {
+        self.starved = true;
+        self.watches.iter().for_each(|watch| watch.unmark(Events::WRITABLE));
+        self.watches.clone()
+    }
+
+    /// There is room. Gives whom to settle.
+    fn feed_starved(&mut self) -> Watches {
+        if std::mem::take(&mut self.starved) {
+            self.tell(Events::WRITABLE)
+        } else {
+            Watches::default()
+        }
+    }
+
+    fn disconnect(&mut self, reason: Error) {
+        self.state = ConsoleState::Unconnected;
+        self.reason = Some(reason);
+        self.in_session = 0;
+        self.starved = false;
+        self.drop_input();
+    }
+
     fn drop_input(&mut self) {
         let lost = self.input.len() as u64;
         self.stats.input_lost += lost;
@@ -381,20 +497,6 @@ impl Inner {
         for (_, done) in self.breaks.drain(..) {
             done.complete(Err(Error::new(ErrorKind::NotConnected)));
         }
-    }
-}
-
-fn wait(condvar: &Condvar, inner: &mut MutexGuard<'_, Inner>, deadline: Option<Instant>) -> bool {
-    match deadline {
-        None => {
-            condvar.wait(inner);
-            true
-        }
-        Some(deadline) if deadline > Instant::now() => {
-            condvar.wait_until(inner, deadline);
-            true
-        }
-        Some(_) => false,
     }
 }
 
@@ -418,18 +520,21 @@ mod tests {
     fn input_is_bounded_and_says_how_much_was_taken() {
         let console = connected();
         let now = Some(Instant::now());
-        assert_eq!(console.write(b"abcdef", now), Ok((4, true)));
-        assert_eq!(console.write(b"ef", now).map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
+        assert_eq!(console.write(b"abcdef", false, now), Ok((4, true)));
+        assert_eq!(
+            console.write(b"ef", false, now).map_err(|e| e.kind()),
+            Err(ErrorKind::TimedOut)
+        );
         let mut out = Vec::new();
         assert!(matches!(console.take_input(3, &mut out), Input::Bytes));
         assert_eq!(out, b"abc");
-        assert_eq!(console.write(b"ef", now), Ok((2, false)));
+        assert_eq!(console.write(b"ef", false, now), Ok((2, false)));
     }
 
     #[test]
     fn what_the_session_took_is_pending_until_it_is_acknowledged() {
         let console = connected();
-        console.write(b"abc", None).expect("room");
+        console.write(b"abc", false, None).expect("room");
         console.take_input(3, &mut Vec::new());
         assert_eq!(console.stats().pending, 3);
         let drained = console.drain(Some(Instant::now())).map_err(|e| e.kind());
@@ -442,9 +547,9 @@ mod tests {
     fn a_break_comes_out_where_it_went_in() {
         let console = connected();
         let (_, done) = waiter();
-        console.write(b"ab", None).expect("room");
+        console.write(b"ab", false, None).expect("room");
         console.push_break(done).expect("connected");
-        console.write(b"cd", None).expect("room");
+        console.write(b"cd", false, None).expect("room");
         let mut out = Vec::new();
         assert!(matches!(console.take_input(10, &mut out), Input::Bytes));
         assert!(matches!(console.take_input(10, &mut out), Input::Break(_)));
@@ -456,13 +561,32 @@ mod tests {
     #[test]
     fn nothing_is_taken_while_not_connected_and_a_loss_is_counted() {
         let console = connected();
-        console.write(b"abc", None).expect("room");
+        console.write(b"abc", false, None).expect("room");
         console.set_unconnected(Error::new(ErrorKind::Lost));
         assert_eq!(console.stats().input_lost, 3);
-        let refused = console.write(b"x", None).map_err(|e| e.kind());
+        let refused = console.write(b"x", false, None).map_err(|e| e.kind());
         assert_eq!(refused, Err(ErrorKind::Lost));
         let mut cursor = console.cursor(true);
-        let read = console.read(&mut cursor, &mut [0; 8], None).map_err(|e| e.kind());
-        assert_eq!(read, Err(ErrorKind::Lost));
+        let place = Place::new(cursor.offset());
+        let read = console.read(&place, &mut cursor, &mut [0; 8], None, &AtomicBool::new(false));
+        assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::Lost));
+    }
+
+    #[test]
+    fn what_is_on_its_way_into_the_session_is_not_drained() {
+        let console = connected();
+        let now = Some(Instant::now());
+        let drained = |console: &ConsoleShared| console.drain(now).is_ok();
+        console.write(b"abc", false, None).expect("room");
+        assert!(matches!(console.take_input(10, &mut Vec::new()), Input::Bytes));
+        assert!(!drained(&console) && console.stats().pending == 3);
+        console.set_in_session(0);
+        assert!(drained(&console));
+        let (_, done) = waiter();
+        console.push_break(done).expect("connected");
+        let on_its_way = console.take_input(10, &mut Vec::new());
+        assert!(matches!(on_its_way, Input::Break(_)) && !drained(&console));
+        console.set_in_session(0);
+        assert!(drained(&console));
     }
 }

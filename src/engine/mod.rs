@@ -1,21 +1,29 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
 mod admission;
+mod callback;
 mod calls;
 mod console;
 mod deadline;
+mod dispatch;
 mod inbox;
 #[cfg(all(test, loom))]
 #[path = "tests/models/mod.rs"]
 mod models;
+#[cfg(all(test, feature = "sim", not(loom)))]
+#[path = "tests/panics.rs"]
+mod panics;
+mod ready;
 mod resolve;
 mod sessions;
 mod shard;
 mod slots;
 mod socket;
 mod sockets;
+mod state;
 mod stats;
 mod wait;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -26,11 +34,14 @@ use std::time::{Duration, Instant};
 use mio::{Poll, Waker};
 
 use self::admission::Admission;
-
+pub use self::callback::ConsoleEvent;
+pub(crate) use self::callback::{Callback, Subscriber};
 use self::calls::Command;
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats};
+use self::dispatch::Dispatcher;
 use self::inbox::{Inbox, inbox};
+pub use self::ready::{Events, Ready};
 use self::resolve::Resolvers;
 use self::shard::Shard;
 pub use self::slots::BmcStatus;
@@ -38,6 +49,7 @@ pub(crate) use self::slots::{BmcKey, BmcShared};
 use self::sockets::WAKER;
 pub use self::stats::{BmcStats, EngineStats, ShardStats};
 pub(crate) use self::wait::{deadline, waiter};
+pub(crate) use self::watch::{FdList, Place, Watch, fd_list};
 use crate::config::{BmcConfig, EngineConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Reply, Request};
@@ -53,6 +65,9 @@ const REPLY_GRACE: Duration = Duration::from_millis(200);
 /// The threads that run sessions. Dropping it closes every session at its BMC and ends every
 /// thread, within three seconds.
 ///
+/// Callbacks get what happened by then; one that is still running two seconds later is not waited
+/// for, and its thread ends with it.
+///
 /// Handles of BMCs and consoles may outlive it: their calls then fail with `ShutDown`.
 #[derive(Debug)]
 pub struct Engine {
@@ -64,6 +79,14 @@ pub struct Engine {
 pub(crate) struct EngineShared {
     shards: Vec<ShardHandle>,
     next_id: AtomicU64,
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl EngineShared {
+    fn new(shards: Vec<ShardHandle>, config: &EngineConfig) -> Arc<Self> {
+        let dispatcher = Dispatcher::new(config.dispatchers_max);
+        Arc::new(EngineShared { shards, next_id: AtomicU64::new(1), dispatcher })
+    }
 }
 
 struct ShardHandle {
@@ -102,8 +125,8 @@ impl Engine {
             Instant::now(),
             Box::new(move |shard| inboxes[shard].wake()),
         ));
-        let resolvers = Resolvers::new(config.resolvers);
-        let shared = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
+        let resolvers = Arc::new(Resolvers::new(config.resolvers));
+        let shared = EngineShared::new(shards, &config);
         // From here on, an engine that is not finished ends those threads it has.
         let mut engine = Engine { shared: shared.clone(), threads: Vec::new() };
         for (number, (poll, outlet)) in polls.into_iter().enumerate() {
@@ -167,6 +190,7 @@ impl Drop for Engine {
             // A shard that panicked has already failed everybody's wait.
             let _ = thread.join();
         }
+        self.shared.dispatcher.stop();
     }
 }
 
@@ -211,6 +235,15 @@ impl BmcHandle {
         self.wait_or_give_up(id, until, &wait)
     }
 
+    /// Has the console connected; its state tells how that went.
+    pub fn begin_connect_console(&self, console: &Arc<ConsoleShared>) -> Result<()> {
+        let (_, done) = waiter();
+        // At once, so that nobody takes the state before for the outcome.
+        console.set_connecting();
+        let (bmc, id, console) = (self.key, self.id(), console.clone());
+        self.send(Command::ConsoleConnect { bmc, id, console, done }, None)
+    }
+
     fn wait_or_give_up(
         &self,
         id: u64,
@@ -249,6 +282,11 @@ impl BmcHandle {
         let (wait, done) = waiter();
         self.send(Command::BmcStats { bmc: self.key, done }, until)?;
         wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
+    }
+
+    /// The threads that call users back.
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.engine.dispatcher
     }
 
     /// There is new input in a console.

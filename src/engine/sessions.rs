@@ -60,6 +60,11 @@ impl Shard {
             return;
         }
         slot.phase = Phase::Idle;
+        let name = slot.shared.name();
+        match &addresses {
+            Ok(addresses) => log::debug!(target: "bmclink::dns", "{name}: {addresses:?}"),
+            Err(error) => log::info!(target: "bmclink::dns", "{name}: {error}"),
+        }
         match addresses {
             Ok(addresses) => {
                 slot.addresses = addresses;

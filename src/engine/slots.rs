@@ -267,6 +267,7 @@ impl Slot {
             _ => None,
         };
         let Some(console) = &mut self.console else { return };
+        log_sol_event(&self.shared, &event, ended.as_ref());
         let shared = console.shared.clone();
         match event {
             SolEvent::Activated { characters_max, other_port } => {
@@ -328,6 +329,29 @@ impl ConsoleLink {
         for (_, done) in self.breaks.drain() {
             done.complete(Err(error.clone()));
         }
+    }
+}
+
+fn log_sol_event(bmc: &BmcShared, event: &SolEvent, ended: Option<&Error>) {
+    const TARGET: &str = "bmclink::sol";
+    let name = bmc.name();
+    match (event, ended) {
+        (SolEvent::Activated { characters_max, other_port }, _) => {
+            log::info!(target: TARGET, "{name}: console connected, {characters_max} a packet");
+            if let Some(port) = other_port {
+                log::warn!(target: TARGET, "{name}: wants SOL at port {port}, which is not used");
+            }
+        }
+        (SolEvent::Ended(_), Some(error)) => {
+            log::info!(target: TARGET, "{name}: console ended: {error}");
+        }
+        (SolEvent::InputLost { bytes }, _) => {
+            log::warn!(target: TARGET, "{name}: {bytes} bytes of input lost");
+        }
+        (SolEvent::Gap | SolEvent::Overrun | SolEvent::Reactivated, _) => {
+            log::warn!(target: TARGET, "{name}: {event:?}");
+        }
+        _ => log::debug!(target: TARGET, "{name}: {event:?}"),
     }
 }
 

@@ -123,7 +123,8 @@ pub unsafe extern "C" fn bmclink_engine_options_set_local_address(
     })
 }
 
-/// Sets how many threads resolve names, 1 to 64; they start with the first name. Default 2.
+/// Sets how many threads resolve names, at most, 1 to 64. They start when names wait and end after
+/// ten idle seconds. Default 8: a name whose server is silent blocks one for half a minute.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_engine_options_set_resolvers(
     options: *mut bmclink_engine_options,

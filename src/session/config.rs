@@ -66,7 +66,8 @@ pub struct SessionConfig {
 pub struct Timing {
     /// How often an unanswered login starts again from Open Session. 5.
     pub login_attempts: u32,
-    /// The first wait for an answer during login; later ones grow by half. 1 s.
+    /// The first wait for an answer during login; later ones grow by half, and are no shorter
+    /// than twice the last round trip. Each is up to an eighth longer by chance. 1 s.
     pub handshake_first: Duration,
     /// The longest wait for an answer during login. 5 s.
     pub handshake_max: Duration,

@@ -9,11 +9,12 @@ mod discover;
 mod rakp;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::channel::{Channel, ChannelV20};
 use super::config::{Learned, SessionConfig, UserLookup, Version};
 use super::failure::{Cause, Failure, Stage};
+use super::pace::Pace;
 use super::quirk::Quirk;
 use super::{DropReason, Outbox};
 use crate::crypto::keys::{Exchange, Sik, UserKey};
@@ -80,7 +81,7 @@ pub(super) struct Establish {
     /// When the current step's wait is over.
     deadline: Instant,
     /// How long the next step waits; grows with each silence.
-    wait: Duration,
+    pace: Pace,
     /// Open Session Requests sent for the current suite.
     attempts: u32,
     /// Of these, how many were not answered at all.
@@ -180,7 +181,7 @@ impl Establish {
             || config.quirks.has(Quirk::Intel20)
             || learned.open_session_by_level == Some(true);
         let mut login = Establish {
-            wait: config.timing.handshake_first,
+            pace: Pace::new(&config.timing, generator, now),
             wrong_checksums: config.quirks.has(Quirk::NoChecksumCheck),
             config,
             learned,
@@ -295,7 +296,7 @@ impl Establish {
     }
 
     fn grow_wait(&mut self) {
-        self.wait = (self.wait * 3 / 2).min(self.config.timing.handshake_max);
+        self.pace.grow();
     }
 
     fn fail(&self, cause: Cause) -> Progress {
@@ -328,7 +329,7 @@ impl Establish {
         let half_open = matches!(self.step, Step::Rakp2(_) | Step::Rakp4(_));
         if half_open && self.attempts >= 2 {
             self.step = Step::Pause;
-            self.deadline = now + self.config.timing.attempt_pause;
+            self.deadline = now + self.pace.spread(self.config.timing.attempt_pause);
         } else {
             self.open_session(now, generator, out);
         }
@@ -355,7 +356,7 @@ impl Establish {
             message_tag: request.message_tag,
             remote_console_session_id: request.remote_console_session_id,
         });
-        self.deadline = now + self.wait;
+        self.deadline = self.pace.ask(now);
     }
 
     fn next_tag(&mut self) -> u8 {
@@ -406,7 +407,7 @@ impl Establish {
             let failure = Failure::new(Cause::Privilege, Stage::OpenSession);
             return Ok(self.on_failure(now, failure, generator, out));
         }
-        self.wait = self.config.timing.handshake_first;
+        self.pace.answered(now);
         self.silent = 0;
         let session_id = response.managed_system_session_id;
         self.send_rakp1(now, ids.1, session_id, generator, out);
@@ -509,7 +510,7 @@ impl Establish {
         }
         self.attempts = 0;
         self.silent = 0;
-        self.wait = self.config.timing.handshake_first;
+        self.pace.start_over();
         self.open_session(now, generator, out);
         Progress::Waiting
     }

@@ -1,12 +1,14 @@
 //! The IPMI v1.5 login: Get Session Challenge, Activate Session (§22.16, §22.17).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::channel::ChannelV15;
 use super::config::SessionConfig;
+
 use super::establish::send_sessionless;
 use super::failure::{Cause, Failure, Stage};
+use super::pace::Pace;
 use super::quirk::Quirk;
 use super::window::{Rule, Window};
 use super::{DropReason, Outbox};
@@ -41,7 +43,7 @@ pub(super) struct Establish15 {
     tries: u32,
     /// Challenges that were taken up and led nowhere.
     attempts: u32,
-    wait: Duration,
+    pace: Pace,
     deadline: Instant,
 }
 
@@ -72,7 +74,7 @@ impl Establish15 {
         let password = UserKey::new(config.password.expose())
             .ok_or(fail("the password is longer than 16 bytes, and the BMC has no v2.0"))?;
         let mut login = Establish15 {
-            wait: config.timing.handshake_first,
+            pace: Pace::new(&config.timing, generator, now),
             privilege_level: config.wanted_privilege(),
             config,
             capabilities,
@@ -101,7 +103,7 @@ impl Establish15 {
 
     fn send(&mut self, now: Instant, out: &mut Outbox) {
         self.tries += 1;
-        self.deadline = now + self.wait;
+        self.deadline = if self.tries == 1 { self.pace.ask(now) } else { self.pace.ask_again(now) };
         match &self.step {
             Step::Challenge => {
                 let mut user_name = [0; 16];
@@ -147,7 +149,7 @@ impl Establish15 {
     /// The wait is over: again, or give up. An Activate Session that is repeated is not answered
     /// when the first one was taken, so that it needs another challenge.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) -> Progress15 {
-        self.wait = (self.wait * 3 / 2).min(self.config.timing.handshake_max);
+        self.pace.grow();
         let is_challenge = matches!(self.step, Step::Challenge);
         let made = if is_challenge { self.tries } else { self.attempts };
         if made >= self.config.timing.login_attempts {
@@ -208,7 +210,7 @@ impl Establish15 {
                 self.rq_seq = self.rq_seq.next();
                 self.tries = 0;
                 self.attempts += 1;
-                self.wait = self.config.timing.handshake_first;
+                self.pace.answered(now);
                 self.send(now, out);
                 Ok(Progress15::Waiting)
             }

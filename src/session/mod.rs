@@ -17,6 +17,7 @@ mod establish15;
 mod failure;
 mod login;
 mod output;
+mod pace;
 mod quirk;
 mod request;
 mod sol;
@@ -69,6 +70,10 @@ enum Phase {
     },
     Closed,
 }
+
+/// In tests, a datagram that stands for a bug of ours: taking it panics.
+#[cfg(test)]
+pub(crate) const PANIC: &[u8] = b"panic";
 
 /// One login and the session that follows.
 pub struct Session {
@@ -161,6 +166,8 @@ impl Session {
     }
 
     fn take_datagram(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DropReason> {
+        #[cfg(test)]
+        assert_ne!(datagram, PANIC, "a bug");
         if datagram.len() > DATAGRAM_MAX {
             return Err(DropReason::Malformed);
         }

@@ -12,6 +12,7 @@ use bmclink::wire::payload::PayloadType;
 
 use crate::pair::{PROFILES, Pair, Setup, Way, bmc_address, millis, secs};
 use crate::scripted::{Kind, kind, losing, setup_payload};
+use crate::seeds::for_seeds;
 
 /// Datagrams of a login with SOL, both ways together, on a clean line and with the right suite.
 const LOGIN_LEN: usize = 12;
@@ -386,5 +387,20 @@ fn a_late_refusal_is_not_taken_for_the_next_attempts() {
             late.into_iter().chain([datagram]).collect()
         }));
         pair.log_in().unwrap_or_else(|failure| panic!("seed {seed}: {failure:?}"));
+    }
+}
+
+/// The answer to everything comes later than the first wait for it.
+#[test]
+fn a_long_way_needs_time_and_no_second_session() {
+    for profile in PROFILES {
+        for_seeds(profile, 20, |seed| {
+            let mut setup = Setup::new(profile, seed);
+            setup.faults = Faults { delay: millis(300)..millis(700), ..Faults::default() };
+            let mut pair = setup.start();
+            assert_eq!(pair.log_in(), Ok(()), "{profile:?} seed {seed}");
+            let rakp1 = pair.bmc.counters().rakp1;
+            assert!(rakp1 <= 2, "{profile:?} seed {seed}: {rakp1} logins begun");
+        });
     }
 }

@@ -24,7 +24,7 @@ impl Establish {
         let data = channel_authentication_capabilities_request(v2_data, level as u8);
         send_sessionless(rq_seq, cmd::GET_CHANNEL_AUTHENTICATION_CAPABILITIES, &data, out);
         self.step = Step::Capabilities { form, rq_seq, tries };
-        self.deadline = now + self.wait;
+        self.deadline = if tries == 1 { self.pace.ask(now) } else { self.pace.ask_again(now) };
     }
 
     pub(super) fn on_message(
@@ -87,7 +87,7 @@ impl Establish {
             ChannelAuthenticationCapabilities::decode(data).map_err(|_| DropReason::Malformed)?;
         // User name and K_g flags are wrong on several BMCs: only the version counts.
         if capabilities.supports_v2() && self.config.version != Version::V15 {
-            self.wait = self.config.timing.handshake_first;
+            self.pace.answered(now);
             self.open_session(now, generator, out);
             return Ok(Progress::Waiting);
         }
@@ -115,7 +115,7 @@ impl Establish {
         let data = channel_cipher_suites_request(index);
         send_sessionless(rq_seq, cmd::GET_CHANNEL_CIPHER_SUITES, &data, out);
         self.step = Step::CipherSuites { index, rq_seq, tries, records };
-        self.deadline = now + self.config.timing.handshake_first;
+        self.deadline = self.pace.ask(now);
     }
 
     pub(super) fn on_cipher_suites(
@@ -169,7 +169,7 @@ impl Establish {
             self.skipped_a_silent_suite = true;
             self.attempts = 0;
             self.silent = 0;
-            self.wait = self.config.timing.handshake_first;
+            self.pace.start_over();
         }
         self.restart(now, generator, out)
     }

@@ -43,7 +43,7 @@ impl Establish {
         rmcpplus::encode_sessionless(PayloadType::Rakp1, payload, out.push());
         self.step = Step::Rakp2(wait);
         self.remembered = None;
-        self.deadline = now + self.wait;
+        self.deadline = self.pace.ask(now);
     }
 
     pub(super) fn on_rakp2(
@@ -135,7 +135,7 @@ impl Establish {
         let sik = exchange.sik(k_uid, k_g.as_ref());
         self.step = Step::Rakp4(AwaitRakp4 { message_tag, exchange, sik });
         self.remembered = None;
-        self.deadline = now + self.wait;
+        self.deadline = self.pace.ask(now);
     }
 
     pub(super) fn on_rakp4(
