@@ -6,7 +6,6 @@ mod subscription;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use self::queue::{EventQueue, Source};
@@ -19,6 +18,7 @@ use crate::engine::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
+use crate::sync::AtomicBool;
 use crate::wire::message::CompletionCode;
 
 /// Wait as long as it takes. Every timeout of the library can be this.

@@ -48,7 +48,10 @@ const LAYERS: [Layer; 13] = [
     layer("command", &["bmc", "wire", "error"]),
     layer("credentials", &["crypto", "error", "sync", "wire"]),
     layer("sim", &["wire", "crypto"]),
-    outer("bmc", &["engine", "console", "session", "config", "credentials", "error", "wire"]),
+    outer(
+        "bmc",
+        &["engine", "console", "session", "config", "credentials", "error", "sync", "wire"],
+    ),
     outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "sim"]),
 ];
 

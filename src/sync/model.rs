@@ -115,6 +115,10 @@ impl Condvar {
         WaitTimeoutResult(true)
     }
 
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
     pub fn notify_all(&self) {
         self.0.notify_all();
     }

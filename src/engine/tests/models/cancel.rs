@@ -2,7 +2,7 @@
 //! the real ones; only its poll and its sockets have no share in the model.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::super::admission::Admission;
@@ -39,15 +39,15 @@ impl Model {
         // The shard's own end is not looked at: the model takes the commands.
         let (_, unused) = super::super::inbox::inbox(1, Bell::new());
         let poll = mio::Poll::new().expect("a poll");
-        let resolvers = Resolvers::new(config.resolvers);
+        let resolvers = Arc::new(Resolvers::new(config.resolvers));
         let admission = Arc::new(Admission::new(0, 1, 1, now(), Box::new(|_| {})));
+        let shards = vec![ShardHandle { inbox: inbox.clone(), bmcs: AtomicUsize::new(1) }];
+        let engine = EngineShared::new(shards, &config);
         let mut shard = Shard::new(poll, unused, inbox.clone(), 0, config, resolvers, admission);
         let credentials = Credentials::new("admin", "password").expect("short enough");
         let config = BmcConfig::new("127.0.0.1", credentials);
         let shared = Arc::new(BmcShared { config, status: Mutex::default() });
         let key = shard.bmcs.insert(Slot::new(shared.clone()));
-        let shards = vec![ShardHandle { inbox: inbox.clone(), bmcs: AtomicUsize::new(1) }];
-        let engine = Arc::new(EngineShared { shards, next_id: AtomicU64::new(1) });
         let handle = Some(Arc::new(BmcHandle { engine, shard: 0, key, shared }));
         Model { shard, outlet, inbox, bell, handle }
     }

@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use nix::sys::eventfd::EventFd;
+
 use super::super::console::{ConsoleShared, ConsoleState, Input};
+use super::super::ready::{Events, Ready};
 use super::super::wait::waiter;
+use super::super::watch::{FdList, Place, Watch, fd_list};
 use super::{explore, join, kind, spawn};
 use crate::config::ConsoleConfig;
+use crate::console::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{AtomicBool, now};
 
@@ -23,20 +28,29 @@ fn lost() -> Error {
     Error::new(ErrorKind::Lost)
 }
 
-/// What reading gives: the characters, or why there are none.
-fn read_all(
+/// Reads once into `out`.
+fn read(
     console: &ConsoleShared,
+    cursor: &mut Cursor,
+    out: &mut [u8],
     until: Option<Instant>,
-) -> std::result::Result<Vec<u8>, ErrorKind> {
+    stop: &AtomicBool,
+) -> std::result::Result<usize, ErrorKind> {
+    kind(console.read(&Place::default(), cursor, out, until, stop))
+}
+
+/// What a new reader gets: the characters, or why there are none.
+fn read_all(console: &ConsoleShared) -> std::result::Result<Vec<u8>, ErrorKind> {
     let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
-    kind(console.read(&mut cursor, &mut out, until).map(|len| out[..len].to_vec()))
+    let read = read(console, &mut cursor, &mut out, None, &AtomicBool::new(false));
+    read.map(|len| out[..len].to_vec())
 }
 
 /// Two readers wait while another thread does what should end that.
 fn readers(event: fn(&ConsoleShared), expected: std::result::Result<&'static [u8], ErrorKind>) {
     explore(move || {
         let console = connected();
-        let reader = |console: Arc<ConsoleShared>| spawn(move || read_all(&console, None));
+        let reader = |console: Arc<ConsoleShared>| spawn(move || read_all(&console));
         let readers = [reader(console.clone()), reader(console.clone())];
         event(&console);
         for reader in readers {
@@ -76,9 +90,10 @@ fn a_read_whose_time_is_over_loses_nothing() {
         let other = console.clone();
         let shard = spawn(move || other.push(b"a"));
         let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
-        let first = kind(console.read(&mut cursor, &mut out, Some(now())));
+        let go_on = AtomicBool::new(false);
+        let first = read(&console, &mut cursor, &mut out, Some(now()), &go_on);
         join(shard);
-        let second = kind(console.read(&mut cursor, &mut out, Some(now())));
+        let second = read(&console, &mut cursor, &mut out, Some(now()), &go_on);
         let (first_only, second_only) =
             ((Ok(1), Err(ErrorKind::TimedOut)), (Err(ErrorKind::TimedOut), Ok(1)));
         assert!([first_only, second_only].contains(&(first, second)));
@@ -92,7 +107,7 @@ fn stopped(wake: fn(&ConsoleShared)) {
         let (other, its_stop) = (console.clone(), stop.clone());
         let reader = spawn(move || {
             let (mut cursor, mut out) = (other.cursor(true), [0; 8]);
-            kind(other.read_unless(&its_stop, &mut cursor, &mut out, None))
+            read(&other, &mut cursor, &mut out, None, &its_stop)
         });
         stop.store(true, Ordering::Release);
         wake(&console);
@@ -127,7 +142,7 @@ fn another_state_wakes_who_waits_for_it() {
 /// Writes all of it, as long as it takes.
 fn write_all(console: &ConsoleShared, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        let (taken, _) = console.write(bytes, None)?;
+        let (taken, _) = console.write(bytes, true, None)?;
         bytes = &bytes[taken..];
     }
     Ok(())
@@ -225,5 +240,80 @@ fn a_loss_ends_a_drain_and_a_break() {
             }
         }
         assert_eq!(drained, Err(ErrorKind::Lost));
+    });
+}
+
+/// A queue that hears of `interest` at the console, and its descriptor.
+fn queue(
+    console: &ConsoleShared,
+    place: Option<&Place>,
+    interest: Events,
+) -> (Arc<FdList>, Arc<EventFd>) {
+    let (list, fd) = fd_list().expect("a descriptor");
+    let source = list.add(1).expect("open");
+    let watch = Watch::of_queue(list.clone(), source, interest);
+    console.watch(&watch, place, |_| false).expect("the first");
+    (list, fd)
+}
+
+/// Waits for one report, and says what of.
+fn report(list: &FdList) -> std::result::Result<Events, ErrorKind> {
+    let mut out = [Ready::default()];
+    kind(list.wait(&mut out, None)).map(|_| out[0].events)
+}
+
+#[test]
+fn who_found_nothing_to_read_hears_of_characters() {
+    explore(|| {
+        let console = connected();
+        let other = console.clone();
+        let place = Place::new(0);
+        let (list, _fd) = queue(&console, Some(&place), Events::READABLE);
+        let shard = spawn(move || other.push(b"a"));
+        let (mut cursor, mut out, go_on) = (console.cursor(true), [0; 8], AtomicBool::new(false));
+        let mut read = || kind(console.read(&place, &mut cursor, &mut out, Some(now()), &go_on));
+        match read() {
+            Ok(len) => assert_eq!(len, 1),
+            Err(error) => {
+                assert_eq!(error, ErrorKind::TimedOut);
+                assert_eq!(report(&list), Ok(Events::READABLE));
+                assert_eq!(read(), Ok(1));
+            }
+        }
+        join(shard);
+    });
+}
+
+#[test]
+fn who_found_no_room_hears_of_room() {
+    explore(|| {
+        let console = connected();
+        write_all(&console, b"ab").unwrap();
+        let (list, _fd) = queue(&console, None, Events::WRITABLE);
+        let other = console.clone();
+        let shard = spawn(move || feed(&other, &mut 0, 1, &mut Vec::new()));
+        let write = || kind(console.write(b"c", false, Some(now()))).map(|(taken, _)| taken);
+        match write() {
+            Ok(taken) => assert_eq!(taken, 1),
+            Err(error) => {
+                assert_eq!(error, ErrorKind::TimedOut);
+                assert_eq!(report(&list), Ok(Events::WRITABLE));
+                assert_eq!(write(), Ok(1));
+            }
+        }
+        join(shard);
+    });
+}
+
+#[test]
+fn who_watches_the_state_hears_of_a_loss() {
+    explore(|| {
+        let console = connected();
+        let (list, _fd) = queue(&console, None, Events::STATE);
+        let other = console.clone();
+        let shard = spawn(move || other.set_unconnected(lost()));
+        assert_eq!(report(&list), Ok(Events::STATE));
+        assert_eq!(console.state(), ConsoleState::Unconnected);
+        join(shard);
     });
 }

@@ -7,6 +7,7 @@ mod admission;
 mod cancel;
 mod console;
 mod inbox;
+mod ready;
 mod wait;
 
 use std::sync::Arc;
