@@ -129,7 +129,7 @@ fn connected(suite: u8) -> Pair {
 }
 
 /// Takes what a session gives; says how many packets there were and how many characters.
-fn drain(session: &mut Session, now: Instant, out: &mut Vec<u8>, sent: &mut Vec<Vec<u8>>) -> usize {
+fn drain(session: &mut Session, now: Instant, out: &mut Vec<u8>, sent: &mut [Vec<u8>]) -> usize {
     let mut characters = 0;
     let mut packets = 0;
     loop {
@@ -148,7 +148,7 @@ fn drain(session: &mut Session, now: Instant, out: &mut Vec<u8>, sent: &mut Vec<
 }
 
 fn batch() -> Vec<Vec<u8>> {
-    vec![Vec::with_capacity(1024); 4]
+    std::iter::repeat_with(|| Vec::with_capacity(1024)).take(4).collect()
 }
 
 /// What the BMC sends next, which is SOL.
