@@ -14,7 +14,7 @@ use std::time::Instant;
 use slotmap::{SlotMap, new_key_type};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, now};
 
 /// What a source has to report: a set.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -336,7 +336,7 @@ pub(super) fn wait<T>(
             condvar.wait(guard);
             true
         }
-        Some(deadline) if deadline > Instant::now() => {
+        Some(deadline) if deadline > now() => {
             condvar.wait_until(guard, deadline);
             true
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::ready::{Events, Ready, ReadyList, SourceKey, Wake};
-use super::{explore, join, kind, spawn};
+use super::{explore, join, kind, soon, spawn};
 use crate::error::ErrorKind;
 use crate::sync::{Mutex, now};
 
@@ -150,6 +150,31 @@ fn of_two_who_wait_each_gets_one_of_two_events() {
         taken.sort_unstable();
         assert_eq!(taken, [1, 2]);
         assert_eq!(left(&list, &fd).len(), 0);
+    });
+}
+
+/// A wake that meets a thread whose time ends must not be one that another one needed.
+#[test]
+fn a_wait_whose_time_ends_takes_nobodys_wake() {
+    explore(|| {
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
+        let (its, other) = (list.clone(), list.clone());
+        let impatient = spawn(move || {
+            let mut out = [Ready::default()];
+            kind(its.wait(&mut out, Some(soon()))).map(|_| out[0].key)
+        });
+        let patient = spawn(move || take(&other, 1, false).expect("open"));
+        mark(&list, sources[0]);
+        mark(&list, sources[1]);
+        let mut taken = join(patient);
+        match join(impatient) {
+            Ok(key) => taken.push(key),
+            Err(error) => assert_eq!(error, ErrorKind::TimedOut),
+        }
+        taken.extend(left(&list, &fd));
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2]);
     });
 }
 
