@@ -217,6 +217,26 @@ fn a_drain_ends_when_all_is_acknowledged_and_not_before() {
 }
 
 #[test]
+fn a_loss_or_a_close_ends_a_drain_and_a_wait_for_a_state() {
+    let events: [(fn(&ConsoleShared), ErrorKind); 2] = [
+        (|console| console.set_unconnected(lost()), ErrorKind::Lost),
+        (ConsoleShared::set_closed, ErrorKind::Closed),
+    ];
+    for (event, error) in events {
+        explore(move || {
+            let console = connected();
+            write_all(&console, b"a").unwrap();
+            let (drains, waits) = (console.clone(), console.clone());
+            let drain = spawn(move || kind(drains.drain(None)));
+            let wait = spawn(move || waits.wait_state(ConsoleState::Connected, None));
+            event(&console);
+            assert_eq!(join(drain), Err(error));
+            assert_eq!(join(wait), ConsoleState::Unconnected);
+        });
+    }
+}
+
+#[test]
 fn a_loss_ends_a_drain_and_a_break() {
     explore(|| {
         let console = connected();
