@@ -28,6 +28,7 @@
  *     bmc          one BMC: at most one IPMI session, for its commands and its console
  *     console      the serial console of a BMC
  *     reader       one of many that see all a console prints
+ *     event_queue  which of many consoles have something; one file descriptor for all of them
  *     sim          simulated BMCs, to try all this without hardware
  *
  * Handles are names, not addresses: the library never follows one. A handle that is NULL, was
@@ -39,6 +40,19 @@
  * Settings are made on options objects, by bmclink_X_options_set_Y, and copied when they are used:
  * an options object can be changed, used again or freed at any time after. Setters do not block
  * and fail with BMCLINK_ERR_MISUSE only.
+ *
+ *
+ * Many consoles
+ *
+ * A thread that blocks in bmclink_console_read waits for one console. To wait for many, add them to
+ * an event queue, begin to connect them all, and read from those it reports:
+ *
+ *     bmclink_event_queue_add_console(queue, console[i], i);      for each of them, and then
+ *     bmclink_console_begin_connect(console[i]);
+ *     n = bmclink_event_queue_wait(queue, keys, events, 64, -1);  or poll bmclink_event_queue_fd
+ *
+ * bmclink_reader_fd and bmclink_console_fd are descriptors for one, and
+ * bmclink_console_set_callback has a function called.
  *
  *
  * Calls
@@ -91,7 +105,7 @@
  * something is added. A program works with a library whose major number is the same and whose
  * minor number is not smaller: see bmclink_abi_version.
  */
-#define BMCLINK_ABI_VERSION 1
+#define BMCLINK_ABI_VERSION 2
 
 /**
  * What a function returns when it worked and has nothing to count.
@@ -528,6 +542,43 @@ typedef enum bmclink_counter {
 } bmclink_counter;
 
 /**
+ * What a console's callback is told of.
+ */
+typedef enum bmclink_event {
+    /**
+     * The console printed `bytes`.
+     */
+    BMCLINK_EVENT_DATA = 1,
+    /**
+     * Its state is `state` now. Comes between the bytes from before and those from after.
+     */
+    BMCLINK_EVENT_STATE = 2,
+    /**
+     * `number` bytes were overwritten before the callback came to them; they stood here.
+     */
+    BMCLINK_EVENT_LOST = 3,
+} bmclink_event;
+
+/**
+ * What a console or reader has, as bmclink_event_queue_wait reports it: a sum of these.
+ */
+typedef enum bmclink_ready {
+    /**
+     * A read gets something: bytes, or the error that says why no more come. Reported when there
+     * is something new, and again when a read has left something.
+     */
+    BMCLINK_READY_READABLE = 1,
+    /**
+     * The console's state changed: see bmclink_console_state.
+     */
+    BMCLINK_READY_STATE = 2,
+    /**
+     * The console takes input again, after a write timed out or was taken only in part.
+     */
+    BMCLINK_READY_WRITABLE = 4,
+} bmclink_ready;
+
+/**
  * One managed BMC: at most one live IPMI session, opened when something is first asked of it and
  * shared by all commands and the console.
  */
@@ -567,6 +618,11 @@ typedef struct bmclink_engine bmclink_engine;
 typedef struct bmclink_engine_options bmclink_engine_options;
 
 /**
+ * Says which of many consoles have something, with one file descriptor for all of them.
+ */
+typedef struct bmclink_event_queue bmclink_event_queue;
+
+/**
  * One attached reader of a console: its own place in what the console printed.
  */
 typedef struct bmclink_reader bmclink_reader;
@@ -585,6 +641,24 @@ typedef void (*bmclink_log_callback)(int32_t level,
                                      const char *target,
                                      const char *message,
                                      void *user);
+
+/**
+ * Takes one event of a console. What an argument is not used for is 0 or NULL.
+ *
+ * `event` is one of BMCLINK_EVENT_*; more may be added: do nothing for one that you do not know.
+ * `state` is one of BMCLINK_STATE_*. `reason` is one of BMCLINK_ERR_* when the console is not
+ * connected after it was or was tried to be, else 0; the details are then this thread's last
+ * error. `number` is how often the console was connected by then (BMCLINK_EVENT_STATE), or a
+ * number of bytes (BMCLINK_EVENT_LOST). `bytes` is valid during the call, `len` is 1 to 16384.
+ * `user` is what was given to bmclink_console_set_callback. It must not throw or jump out.
+ */
+typedef void (*bmclink_console_callback)(int32_t event,
+                                         int32_t state,
+                                         int32_t reason,
+                                         uint64_t number,
+                                         const void *bytes,
+                                         size_t len,
+                                         void *user);
 
 #ifdef __cplusplus
 extern "C" {
@@ -746,10 +820,18 @@ int32_t bmclink_engine_options_set_local_address(struct bmclink_engine_options *
                                                  const char *address);
 
 /**
- * Sets how many threads resolve names, 1 to 64; they start with the first name. Default 2.
+ * Sets how many threads resolve names, at most, 1 to 64. They start when names wait and end after
+ * ten idle seconds. Default 8: a name whose server is silent blocks one for half a minute.
  */
 int32_t bmclink_engine_options_set_resolvers(struct bmclink_engine_options *options,
                                              uint32_t resolvers);
+
+/**
+ * Sets how many threads run callbacks at most, 1 to 1024. There are none without callbacks, and
+ * one or two more than are busy; when so many callbacks block at once, others wait. Default 64.
+ */
+int32_t bmclink_engine_options_set_dispatchers_max(struct bmclink_engine_options *options,
+                                                   uint32_t threads);
 
 /**
  * Frees engine options. Engines made with them keep what they have. NULL is fine.
@@ -772,8 +854,10 @@ int32_t bmclink_engine_new(struct bmclink_engine_options *options,
  * Closes every session at its BMC and ends the engine's threads, within three seconds. NULL is
  * fine.
  *
- * Blocks until that is done. Calls that wait in other threads end with BMCLINK_ERR_SHUT_DOWN,
- * and so do later calls on the handles of its BMCs and consoles, which are still to be freed.
+ * Blocks until that is done and callbacks that run have returned; one that takes two seconds more
+ * is left to end by itself. May be called from inside a callback. Calls that wait in other threads
+ * end with BMCLINK_ERR_SHUT_DOWN, and so do later calls on the handles of its BMCs and consoles,
+ * which are still to be freed.
  */
 int32_t bmclink_engine_free(struct bmclink_engine *engine);
 
@@ -1066,9 +1150,10 @@ int32_t bmclink_console_open(struct bmclink_bmc *bmc,
 /**
  * Closes the console, if it is not closed yet, and frees the handle. NULL is fine.
  *
- * Does not block: SOL is deactivated in the background. Calls that wait on the console in other
- * threads end with BMCLINK_ERR_CLOSED. Its readers are still to be freed; they first get what is
- * left.
+ * SOL is deactivated in the background. Calls that wait on the console in other threads end with
+ * BMCLINK_ERR_CLOSED. Its readers are still to be freed; they first get what is left. Does not
+ * block, but for a callback of this console that runs in another thread: see
+ * bmclink_console_set_callback.
  */
 int32_t bmclink_console_free(struct bmclink_console *console);
 
@@ -1084,6 +1169,15 @@ int32_t bmclink_console_free(struct bmclink_console *console);
  * same BMC handle is connected) and _CLOSED.
  */
 int32_t bmclink_console_connect(struct bmclink_console *console, int64_t timeout_ms);
+
+/**
+ * Begins to connect, logging in first when no session is up, and does not wait for it.
+ *
+ * How it went is told by bmclink_console_state and bmclink_console_reason, by an event queue or a
+ * callback: BMCLINK_STATE_CONNECTED, or BMCLINK_STATE_UNCONNECTED again and why. Blocks only while
+ * very many calls wait for the engine: see bmclink_engine_options_set_inbox_len.
+ */
+int32_t bmclink_console_begin_connect(struct bmclink_console *console);
 
 /**
  * Copies what the console printed to `buffer`, and gives how many bytes: at least one, at most
@@ -1102,6 +1196,16 @@ int64_t bmclink_console_read(struct bmclink_console *console,
                              void *buffer,
                              size_t capacity,
                              int64_t timeout_ms);
+
+/**
+ * A file descriptor that is readable exactly while bmclink_console_read would not block: there are
+ * bytes, or there is a reason why there are none. For poll, epoll and event loops.
+ *
+ * It is made when it is first asked for and closed when the console is freed; it is not to be
+ * closed, read from or written to. For many consoles an event queue needs one descriptor for all
+ * of them. Fails with BMCLINK_ERR_IO when the system gives none. Does not block.
+ */
+int32_t bmclink_console_fd(struct bmclink_console *console);
 
 /**
  * Takes input for the managed system, and gives how many of the `len` bytes: all that there is
@@ -1189,6 +1293,12 @@ int64_t bmclink_reader_read(struct bmclink_reader *reader,
                             int64_t timeout_ms);
 
 /**
+ * A file descriptor that is readable exactly while bmclink_reader_read would not block; see
+ * bmclink_console_fd.
+ */
+int32_t bmclink_reader_fd(struct bmclink_reader *reader);
+
+/**
  * How many bytes were overwritten before this reader came to them, up to its last read. Does not
  * block.
  */
@@ -1200,6 +1310,105 @@ int64_t bmclink_reader_lost(struct bmclink_reader *reader);
  * Reads that wait on it in other threads end with BMCLINK_ERR_CLOSED.
  */
 int32_t bmclink_reader_free(struct bmclink_reader *reader);
+
+/**
+ * Has a callback told of everything that happens at a console, in the place of the one set
+ * before. NULL ends that one; `user` and `replay` are not looked at then.
+ *
+ * With `replay` other than 0 it first gets what is kept of the past, with 0 only what comes from
+ * now on. Calls come in order and one at a time, on threads of the engine that do nothing else. A
+ * callback may take its time and call any function of this library, also those that block: it may
+ * connect, close and free its console, free the engine, and set another callback. It holds up
+ * nothing but itself: bytes that are overwritten meanwhile are told as BMCLINK_EVENT_LOST, and of
+ * more than 64 changes of state the oldest are left out. Threads: see
+ * bmclink_engine_options_set_dispatchers_max.
+ *
+ * Blocks while the callback set before runs in another thread. When this function returns, that
+ * one has returned from its last call, so that its `user` can be freed; so do not call it, or
+ * bmclink_console_free, with a lock held that the callback takes. (Called from inside the
+ * callback, it does not wait; and two callbacks that end each other do not wait for each other.)
+ *
+ * Fails with BMCLINK_ERR_SHUT_DOWN when the engine was freed, with BMCLINK_ERR_IO when there is no
+ * thread to be had; there is no callback then.
+ */
+int32_t bmclink_console_set_callback(struct bmclink_console *console,
+                                     int32_t replay,
+                                     bmclink_console_callback callback,
+                                     void *user);
+
+/**
+ * Makes an empty event queue. To be freed with bmclink_event_queue_free. Does not block.
+ *
+ * Fails with BMCLINK_ERR_IO when the system gives no file descriptor.
+ */
+BMCLINK_MUST_USE int32_t bmclink_event_queue_new(struct bmclink_event_queue **queue);
+
+/**
+ * Adds a console of any engine. Reports of it carry `key`, a number of the caller's choice, and
+ * any of BMCLINK_READY_*; BMCLINK_READY_READABLE is about bmclink_console_read. A console that has
+ * something to read is reported at once. Does not block.
+ *
+ * A console that is freed leaves the queue by itself. Fails with BMCLINK_ERR_MISUSE when it is in
+ * this queue already.
+ */
+int32_t bmclink_event_queue_add_console(struct bmclink_event_queue *queue,
+                                        struct bmclink_console *console,
+                                        uint64_t key);
+
+/**
+ * Adds a reader of any console, to be reported with `key` and BMCLINK_READY_READABLE; see
+ * bmclink_event_queue_add_console.
+ */
+int32_t bmclink_event_queue_add_reader(struct bmclink_event_queue *queue,
+                                       struct bmclink_reader *reader,
+                                       uint64_t key);
+
+/**
+ * Takes a console out. Waits that begin later do not report it. Fails with BMCLINK_ERR_MISUSE when
+ * it is not in this queue. Does not block.
+ */
+int32_t bmclink_event_queue_remove_console(struct bmclink_event_queue *queue,
+                                           struct bmclink_console *console);
+
+/**
+ * Takes a reader out, as bmclink_event_queue_remove_console does.
+ */
+int32_t bmclink_event_queue_remove_reader(struct bmclink_event_queue *queue,
+                                          struct bmclink_reader *reader);
+
+/**
+ * Writes what has something to `keys` and `events`, which have room for `capacity` entries each,
+ * and gives how many these are: at least one. Blocks until `timeout_ms` for it, then
+ * BMCLINK_ERR_TIMED_OUT; 0 only looks.
+ *
+ * The cost depends on how many are reported, not on how many were added. Each report is made
+ * once: of several threads that wait, each goes to one. A loop that reads once per report gets
+ * everything, with a buffer of any size. An entry may have been read, or freed, by another thread
+ * meanwhile: read with a timeout of 0.
+ *
+ * Fails with BMCLINK_ERR_CLOSED when the queue is freed meanwhile.
+ */
+BMCLINK_MUST_USE
+int64_t bmclink_event_queue_wait(struct bmclink_event_queue *queue,
+                                 uint64_t *keys,
+                                 int32_t *events,
+                                 size_t capacity,
+                                 int64_t timeout_ms);
+
+/**
+ * The queue's file descriptor: readable exactly while bmclink_event_queue_wait would give
+ * something at once. For poll, epoll and event loops.
+ *
+ * It is the queue's until the queue is freed; it is not to be closed, read from or written to.
+ */
+int32_t bmclink_event_queue_fd(struct bmclink_event_queue *queue);
+
+/**
+ * Frees the queue. What was added stays as it is. NULL is fine. Does not block.
+ *
+ * Waits in other threads end with BMCLINK_ERR_CLOSED, and the file descriptor is closed.
+ */
+int32_t bmclink_event_queue_free(struct bmclink_event_queue *queue);
 
 /**
  * Starts simulated BMCs on the loopback device: complete ones, with users "admin" (password

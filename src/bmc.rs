@@ -6,6 +6,8 @@ mod subscription;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+#[cfg(feature = "capi")]
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use self::queue::{EventQueue, Source};
@@ -18,7 +20,6 @@ use crate::engine::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
-use crate::sync::AtomicBool;
 use crate::wire::message::CompletionCode;
 
 /// Wait as long as it takes. Every timeout of the library can be this.
@@ -274,6 +275,18 @@ impl Console {
         self.inner.bmc.abandon_console(&self.inner.shared);
     }
 
+    /// The descriptor of the reader whose place this is.
+    #[cfg(feature = "capi")]
+    pub(crate) fn fd_of<'a>(&self, place: &'a Place) -> Result<BorrowedFd<'a>> {
+        Ok(place.fd(&self.inner.shared)?.as_fd())
+    }
+
+    /// Takes the reader whose place this is out of its queues.
+    #[cfg(feature = "capi")]
+    pub(crate) fn leave_queues(&self, place: &Place) {
+        place.leave(&self.inner.shared);
+    }
+
     /// Has every [`Reader::read_unless`] look again at what stops it.
     #[cfg(feature = "capi")]
     pub(crate) fn wake_readers(&self) {
@@ -284,7 +297,7 @@ impl Console {
 /// Writes to the console, blocking as long as it takes.
 impl io::Write for &Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(Console::write(self, bytes, FOREVER)?)
+        Ok(self.write_some(bytes, true, FOREVER)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -295,7 +308,7 @@ impl io::Write for &Console {
 /// Writes to the console, blocking as long as it takes.
 impl io::Write for Console {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(Console::write(self, bytes, FOREVER)?)
+        Ok(self.write_some(bytes, true, FOREVER)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -326,11 +339,13 @@ impl Reader {
     /// it first gives what is left and then the reason, every time until the console is
     /// connected again.
     pub fn read(&mut self, out: &mut [u8], timeout: Duration) -> Result<usize> {
-        self.read_unless(&AtomicBool::new(false), out, timeout)
+        let shared = &self.console.inner.shared;
+        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), None)
     }
 
     /// Reads, unless or until another thread sets `stop` and calls [`Console::wake_readers`]:
     /// `Closed` then.
+    #[cfg(feature = "capi")]
     pub(crate) fn read_unless(
         &mut self,
         stop: &AtomicBool,
@@ -338,7 +353,7 @@ impl Reader {
         timeout: Duration,
     ) -> Result<usize> {
         let shared = &self.console.inner.shared;
-        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), stop)
+        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
     }
 
     /// A descriptor that is readable exactly while [`read`](Reader::read) would not block: there
@@ -350,6 +365,12 @@ impl Reader {
     /// when the system gives no descriptor. Does not block.
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
         Ok(self.place.fd(&self.console.inner.shared)?.as_fd())
+    }
+
+    /// What is known of this reader to those who watch it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn place(&self) -> Arc<Place> {
+        self.place.clone()
     }
 
     /// How many bytes were overwritten before this reader came to them.

@@ -100,7 +100,7 @@
 //! # Thousands at once
 //!
 //! Calls block, but nobody needs a thread per console: [`Console::begin_connect`] does not wait,
-//! and one `EventQueue` with one file descriptor tells which consoles have something.
+//! and one [`EventQueue`] with one file descriptor tells which consoles have something.
 //!
 //! Logins begin at [`EngineConfig::login_rate`], at most [`EngineConfig::logins_at_once`] of them
 //! under way, in the order they were asked for; dead BMCs keep nobody waiting longer than three

@@ -157,6 +157,31 @@ fn misuse_is_refused_by_the_shared_library() {
     assert!(output.contains("all as the header says"), "{output}");
 }
 
+#[test]
+fn waiting_for_many_works_under_sanitizers() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/waiting.c", Link::Sanitized);
+    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
+#[test]
+fn waiting_for_many_works_under_valgrind_with_the_shared_library() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/waiting.c", Link::Shared);
+    let mut valgrind = require("valgrind");
+    valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    let output = Program::run(
+        {
+            valgrind.arg(program);
+            valgrind
+        },
+        PATIENCE,
+    )
+    .success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
 /// The leak check is on: without it, "no leaks" proves nothing.
 #[test]
 fn a_leak_is_found_by_the_sanitizer() {

@@ -12,8 +12,18 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 8] =
-    ["library", "error", "log", "credentials", "engine", "bmc", "console", "sim"];
+const SOURCES: [&str; 10] = [
+    "library",
+    "error",
+    "log",
+    "credentials",
+    "engine",
+    "bmc",
+    "console",
+    "callback",
+    "queue",
+    "sim",
+];
 
 fn committed() -> PathBuf {
     package().join("include/bmclink.h")

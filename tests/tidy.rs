@@ -48,10 +48,7 @@ const LAYERS: [Layer; 13] = [
     layer("command", &["bmc", "wire", "error"]),
     layer("credentials", &["crypto", "error", "sync", "wire"]),
     layer("sim", &["wire", "crypto"]),
-    outer(
-        "bmc",
-        &["engine", "console", "session", "config", "credentials", "error", "sync", "wire"],
-    ),
+    outer("bmc", &["engine", "console", "session", "config", "credentials", "error", "wire"]),
     outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "sim"]),
 ];
 

@@ -121,6 +121,15 @@ impl<'a> From<(&'a Console, &'a Reader)> for Source<'a> {
     }
 }
 
+#[cfg(feature = "capi")]
+impl<'a> Source<'a> {
+    /// A reader by its place, which can be had while the reader reads; with or without its console.
+    pub(crate) fn of_place(console: &'a Console, place: &'a Place, with_console: bool) -> Self {
+        let shared = &*console.inner.shared;
+        Source { console: with_console.then_some(shared), reader: Some((shared, place)) }
+    }
+}
+
 /// What a console is watched for.
 const OF_CONSOLE: Events = Events::STATE.with(Events::WRITABLE);
 

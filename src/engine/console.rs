@@ -113,11 +113,11 @@ impl ConsoleShared {
         cursor: &mut Cursor,
         out: &mut [u8],
         deadline: Option<Instant>,
-        stop: &AtomicBool,
+        stop: Option<&AtomicBool>,
     ) -> Result<usize> {
         let mut inner = self.inner.lock();
         let result = loop {
-            if stop.load(Ordering::Acquire) {
+            if stop.is_some_and(|stop| stop.load(Ordering::Acquire)) {
                 return Err(Error::new(ErrorKind::Closed));
             }
             if out.is_empty() {
@@ -374,6 +374,7 @@ impl ConsoleShared {
         let was_full = inner.input.len() >= self.config.input_len;
         out.extend(inner.input.drain(..len));
         inner.input_start += len as u64;
+        // It is pending all the time, until the session says otherwise.
         inner.in_session += len as u64;
         let watches = inner.feed_starved();
         drop(inner);
@@ -568,20 +569,14 @@ mod tests {
         assert_eq!(refused, Err(ErrorKind::Lost));
         let mut cursor = console.cursor(true);
         let place = Place::new(cursor.offset());
-        let read = console.read(&place, &mut cursor, &mut [0; 8], None, &AtomicBool::new(false));
+        let read = console.read(&place, &mut cursor, &mut [0; 8], None, None);
         assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::Lost));
     }
 
     #[test]
-    fn what_is_on_its_way_into_the_session_is_not_drained() {
+    fn a_break_the_session_took_is_pending_too() {
         let console = connected();
-        let now = Some(Instant::now());
-        let drained = |console: &ConsoleShared| console.drain(now).is_ok();
-        console.write(b"abc", false, None).expect("room");
-        assert!(matches!(console.take_input(10, &mut Vec::new()), Input::Bytes));
-        assert!(!drained(&console) && console.stats().pending == 3);
-        console.set_in_session(0);
-        assert!(drained(&console));
+        let drained = |console: &ConsoleShared| console.drain(Some(Instant::now())).is_ok();
         let (_, done) = waiter();
         console.push_break(done).expect("connected");
         let on_its_way = console.take_input(10, &mut Vec::new());

@@ -8,11 +8,11 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::ready::wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, now};
 
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -150,7 +150,7 @@ impl Dispatcher {
     /// Works off what is in the queue and ends the threads. Calls that are still under way after
     /// a while, and the one this is called from, are left to end by themselves.
     pub fn stop(&self) {
-        let until = Instant::now().checked_add(STOP_GRACE);
+        let until = now().checked_add(STOP_GRACE);
         let mut pool = self.pool.lock();
         pool.stage = Stage::Stopping;
         self.work.notify_all();
@@ -232,7 +232,7 @@ impl Dispatcher {
 
     /// The next task, waited for; `None` when the thread is to end.
     fn next(&self, pool: &mut MutexGuard<'_, Pool>) -> Option<Arc<dyn Task>> {
-        let mut until = Some(Instant::now() + IDLE);
+        let mut until = now().checked_add(IDLE);
         loop {
             if pool.stage < Stage::Stopped
                 && let Some(task) = pool.queue.pop_front()

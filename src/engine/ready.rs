@@ -214,10 +214,7 @@ impl<W: Wake> ReadyList<W> {
             }
             let count = state.take(out);
             if count > 0 {
-                if state.first.is_some() {
-                    // What there was no room for is another thread's.
-                    state.wake_one();
-                }
+                // What there was no room for wakes nobody: who waits was woken when it came.
                 self.settle_from(state);
                 return Ok(count);
             }
@@ -283,7 +280,7 @@ impl State {
             None => self.first = Some(at),
         }
         self.last = Some(at);
-        self.wake_one();
+        self.wakes = (self.wakes + 1).min(self.waiting);
     }
 
     fn unmark(&mut self, at: SourceKey, events: Events) {
@@ -318,10 +315,6 @@ impl State {
             count += 1;
         }
         count
-    }
-
-    fn wake_one(&mut self) {
-        self.wakes = (self.wakes + 1).min(self.waiting);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Consoles and their readers.
 
 use std::ffi::c_void;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,8 +11,9 @@ use parking_lot::Mutex;
 use super::bmc::bmclink_bmc;
 use super::guard::{Count, Number, guard, timeout};
 use super::handle::{self, Object, Out};
-use crate::bmc::{Console, Reader};
+use crate::bmc::{Console, Reader, Source, Subscription};
 use crate::config::ConsoleConfig;
+use crate::engine::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{ConsoleState, ConsoleStats, TakeOver};
 
@@ -25,6 +28,8 @@ pub struct bmclink_console {
     console: Console,
     /// What bmclink_console_read reads from.
     reader: bmclink_reader,
+    /// What bmclink_console_set_callback set.
+    pub(super) callback: Mutex<Option<Subscription>>,
 }
 
 /// One attached reader of a console: its own place in what the console printed.
@@ -32,6 +37,8 @@ pub struct bmclink_reader {
     console: Console,
     /// Held while one thread reads.
     reader: Mutex<Reader>,
+    /// The reader's, to be had while it is held.
+    place: Arc<Place>,
     /// What the reader has lost, to be asked while it is held.
     lost: AtomicU64,
     retired: AtomicBool,
@@ -47,6 +54,26 @@ impl Object for bmclink_console {
     fn retire(&self) {
         self.reader.retire();
         self.console.abandon();
+        // Last: a callback that waits for this console has to be let go of first.
+        self.set_callback(None);
+    }
+}
+
+impl bmclink_console {
+    /// The console and its own reader, for an event queue.
+    pub(super) fn source(&self) -> Source<'_> {
+        Source::of_place(&self.console, &self.reader.place, true)
+    }
+
+    /// Puts another callback in the place of the one there is, which is ended.
+    pub(super) fn set_callback(&self, next: Option<Subscription>) {
+        let last = std::mem::replace(&mut *self.callback.lock(), next);
+        // This may block, for as long as the callback runs.
+        drop(last);
+    }
+
+    pub(super) fn handle(&self) -> &Console {
+        &self.console
     }
 }
 
@@ -56,14 +83,25 @@ impl Object for bmclink_reader {
     fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         self.console.wake_readers();
+        self.console.leave_queues(&self.place);
     }
 }
 
 impl bmclink_reader {
+    /// The reader, for an event queue.
+    pub(super) fn source(&self) -> Source<'_> {
+        Source::of_place(&self.console, &self.place, false)
+    }
+
+    fn fd(&self) -> Result<Number> {
+        Ok(Number(self.console.fd_of(&self.place)?.as_raw_fd()))
+    }
+
     fn new(console: &Console, replay: bool) -> Self {
         let reader = if replay { console.reader() } else { console.live_reader() };
         bmclink_reader {
             console: console.clone(),
+            place: reader.place(),
             reader: Mutex::new(reader),
             lost: AtomicU64::new(0),
             retired: AtomicBool::new(false),
@@ -291,16 +329,18 @@ pub unsafe extern "C" fn bmclink_console_open(
         let config = options.map_or_else(ConsoleConfig::default, |o| o.config.lock().clone());
         let console = bmc.bmc.console(config)?;
         let reader = bmclink_reader::new(&console, true);
-        out.set(handle::register(bmclink_console { console, reader }));
+        let callback = Mutex::default();
+        out.set(handle::register(bmclink_console { console, reader, callback }));
         Ok(())
     })
 }
 
 /// Closes the console, if it is not closed yet, and frees the handle. NULL is fine.
 ///
-/// Does not block: SOL is deactivated in the background. Calls that wait on the console in other
-/// threads end with BMCLINK_ERR_CLOSED. Its readers are still to be freed; they first get what is
-/// left.
+/// SOL is deactivated in the background. Calls that wait on the console in other threads end with
+/// BMCLINK_ERR_CLOSED. Its readers are still to be freed; they first get what is left. Does not
+/// block, but for a callback of this console that runs in another thread: see
+/// bmclink_console_set_callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_console_free(console: *mut bmclink_console) -> i32 {
     guard(|| handle::free(console))
@@ -318,6 +358,16 @@ pub extern "C" fn bmclink_console_free(console: *mut bmclink_console) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_console_connect(console: *mut bmclink_console, timeout_ms: i64) -> i32 {
     guard(|| handle::object(console)?.console.connect(timeout(timeout_ms)))
+}
+
+/// Begins to connect, logging in first when no session is up, and does not wait for it.
+///
+/// How it went is told by bmclink_console_state and bmclink_console_reason, by an event queue or a
+/// callback: BMCLINK_STATE_CONNECTED, or BMCLINK_STATE_UNCONNECTED again and why. Blocks only while
+/// very many calls wait for the engine: see bmclink_engine_options_set_inbox_len.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_begin_connect(console: *mut bmclink_console) -> i32 {
+    guard(|| handle::object(console)?.console.begin_connect())
 }
 
 /// Copies what the console printed to `buffer`, and gives how many bytes: at least one, at most
@@ -344,6 +394,17 @@ pub unsafe extern "C" fn bmclink_console_read(
         let room = unsafe { handle::room(buffer, capacity, "buffer") }?;
         Ok(Count(console.reader.read(room, timeout(timeout_ms))? as u64))
     })
+}
+
+/// A file descriptor that is readable exactly while bmclink_console_read would not block: there are
+/// bytes, or there is a reason why there are none. For poll, epoll and event loops.
+///
+/// It is made when it is first asked for and closed when the console is freed; it is not to be
+/// closed, read from or written to. For many consoles an event queue needs one descriptor for all
+/// of them. Fails with BMCLINK_ERR_IO when the system gives none. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_fd(console: *mut bmclink_console) -> i32 {
+    guard(|| handle::object(console)?.reader.fd())
 }
 
 /// Takes input for the managed system, and gives how many of the `len` bytes: all that there is
@@ -485,6 +546,13 @@ pub unsafe extern "C" fn bmclink_reader_read(
     })
 }
 
+/// A file descriptor that is readable exactly while bmclink_reader_read would not block; see
+/// bmclink_console_fd.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_reader_fd(reader: *mut bmclink_reader) -> i32 {
+    guard(|| handle::object(reader)?.fd())
+}
+
 /// How many bytes were overwritten before this reader came to them, up to its last read. Does not
 /// block.
 #[unsafe(no_mangle)]
@@ -500,7 +568,7 @@ pub extern "C" fn bmclink_reader_free(reader: *mut bmclink_reader) -> i32 {
     guard(|| handle::free(reader))
 }
 
-fn state_number(state: ConsoleState) -> i32 {
+pub(super) fn state_number(state: ConsoleState) -> i32 {
     let number = match state {
         ConsoleState::Unconnected => bmclink_state::Unconnected,
         ConsoleState::Connecting => bmclink_state::Connecting,

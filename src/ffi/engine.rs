@@ -133,6 +133,16 @@ pub extern "C" fn bmclink_engine_options_set_resolvers(
     guard(|| set(options, |config| config.resolvers = resolvers as usize))
 }
 
+/// Sets how many threads run callbacks at most, 1 to 1024. There are none without callbacks, and
+/// one or two more than are busy; when so many callbacks block at once, others wait. Default 64.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_engine_options_set_dispatchers_max(
+    options: *mut bmclink_engine_options,
+    threads: u32,
+) -> i32 {
+    guard(|| set(options, |config| config.dispatchers_max = threads as usize))
+}
+
 /// Frees engine options. Engines made with them keep what they have. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_engine_options_free(options: *mut bmclink_engine_options) -> i32 {
@@ -165,8 +175,10 @@ pub unsafe extern "C" fn bmclink_engine_new(
 /// Closes every session at its BMC and ends the engine's threads, within three seconds. NULL is
 /// fine.
 ///
-/// Blocks until that is done. Calls that wait in other threads end with BMCLINK_ERR_SHUT_DOWN,
-/// and so do later calls on the handles of its BMCs and consoles, which are still to be freed.
+/// Blocks until that is done and callbacks that run have returned; one that takes two seconds more
+/// is left to end by itself. May be called from inside a callback. Calls that wait in other threads
+/// end with BMCLINK_ERR_SHUT_DOWN, and so do later calls on the handles of its BMCs and consoles,
+/// which are still to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_engine_free(engine: *mut bmclink_engine) -> i32 {
     guard(|| handle::free(engine))

@@ -119,7 +119,8 @@ thread_local! {
 }
 
 impl LastError {
-    fn set(error: Error) {
+    /// Makes an error this thread's last one.
+    pub fn set(error: Error) {
         let new = LastError { error: Some(error), ..LastError::default() };
         // A thread that is ending has nobody left to tell.
         let _ = LAST_ERROR.try_with(|last| last.replace(new));

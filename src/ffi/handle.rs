@@ -140,6 +140,40 @@ pub(super) unsafe fn room<'a>(
     Ok(unsafe { std::slice::from_raw_parts_mut(room.cast(), capacity) })
 }
 
+/// Room for numbers that C lends. NULL is fine when `capacity` is 0.
+///
+/// # Safety
+///
+/// `place` is NULL, or valid for writing `capacity` numbers during `'a`, and nothing else uses it
+/// meanwhile. What is in it is not looked at.
+pub(super) unsafe fn array<'a, T: Plain>(
+    place: *mut T,
+    capacity: usize,
+    what: &str,
+) -> Result<&'a mut [T]> {
+    let len = capacity.saturating_mul(size_of::<T>());
+    if !check_extent(place.cast(), len, what)? {
+        return Ok(&mut []);
+    }
+    if !place.is_aligned() {
+        return Err(Error::misuse(format!("{what} is not aligned")));
+    }
+    // SAFETY: not NULL, aligned, not too long, and the caller promised the rest.
+    Ok(unsafe { std::slice::from_raw_parts_mut(place, capacity) })
+}
+
+/// What any bytes are a value of.
+pub(super) trait Plain {}
+
+impl Plain for u64 {}
+impl Plain for i32 {}
+
+/// A pointer of the caller's, which is its own to make sense of.
+pub(super) struct User(pub *mut c_void);
+
+// SAFETY: it is never dereferenced here, and the caller was told that another thread gets it.
+unsafe impl Send for User {}
+
 /// Whether there are any bytes.
 fn check_extent(bytes: *const c_void, len: usize, what: &str) -> Result<bool> {
     if bytes.is_null() && len > 0 {
@@ -238,6 +272,16 @@ mod tests {
         let byte = 5u8;
         // SAFETY: the length is refused before anything is read.
         assert!(misuse(unsafe { bytes((&raw const byte).cast(), usize::MAX, "data") }));
+        let mut numbers = [7u64; 2];
+        // SAFETY: as long as it says, or refused before anything is written.
+        unsafe {
+            assert_eq!(array(numbers.as_mut_ptr(), 2, "keys").map(|keys| keys.len()), Ok(2));
+            let odd = numbers.as_mut_ptr().byte_add(1);
+            assert!(misuse(array(odd, 1, "keys")));
+            assert!(misuse(array(numbers.as_mut_ptr(), usize::MAX / 2, "keys")));
+            assert!(misuse(array(std::ptr::null_mut::<u64>(), 1, "keys")));
+            assert!(array(std::ptr::null_mut::<u64>(), 0, "keys").is_ok());
+        }
         let mut room = [1; 3];
         assert!(misuse(put_text("abc", &mut room, "text")));
         assert_eq!(room, [1; 3]);

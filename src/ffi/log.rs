@@ -10,6 +10,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 
 use super::guard::{c_string, guard};
+use super::handle::User;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much is logged; each level includes those before it.
@@ -125,12 +126,6 @@ impl Log for Facade {
 
     fn flush(&self) {}
 }
-
-/// The caller's pointer, which is its own to make sense of.
-struct User(*mut c_void);
-
-// SAFETY: it is never dereferenced here, and the caller was told that another thread gets it.
-unsafe impl Send for User {}
 
 struct Target {
     callback: unsafe extern "C" fn(i32, *const c_char, *const c_char, *mut c_void),

@@ -5,6 +5,7 @@
 #![allow(non_camel_case_types)]
 
 mod bmc;
+mod callback;
 mod console;
 mod credentials;
 mod engine;
@@ -13,4 +14,5 @@ mod guard;
 mod handle;
 mod library;
 mod log;
+mod queue;
 mod sim;

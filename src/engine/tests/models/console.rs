@@ -34,7 +34,7 @@ fn read(
     cursor: &mut Cursor,
     out: &mut [u8],
     until: Option<Instant>,
-    stop: &AtomicBool,
+    stop: Option<&AtomicBool>,
 ) -> std::result::Result<usize, ErrorKind> {
     kind(console.read(&Place::default(), cursor, out, until, stop))
 }
@@ -42,7 +42,7 @@ fn read(
 /// What a new reader gets: the characters, or why there are none.
 fn read_all(console: &ConsoleShared) -> std::result::Result<Vec<u8>, ErrorKind> {
     let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
-    let read = read(console, &mut cursor, &mut out, None, &AtomicBool::new(false));
+    let read = read(console, &mut cursor, &mut out, None, None);
     read.map(|len| out[..len].to_vec())
 }
 
@@ -89,8 +89,8 @@ fn a_read_whose_time_ends_loses_nothing() {
         let console = connected();
         let other = console.clone();
         let shard = spawn(move || other.push(b"a"));
-        let (mut cursor, mut out, go_on) = (console.cursor(true), [0; 8], AtomicBool::new(false));
-        let mut read = || read(&console, &mut cursor, &mut out, Some(soon()), &go_on);
+        let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
+        let mut read = || read(&console, &mut cursor, &mut out, Some(soon()), None);
         let first = read();
         join(shard);
         let timed_out = Err(ErrorKind::TimedOut);
@@ -105,7 +105,7 @@ fn stopped(wake: fn(&ConsoleShared)) {
         let (other, its_stop) = (console.clone(), stop.clone());
         let reader = spawn(move || {
             let (mut cursor, mut out) = (other.cursor(true), [0; 8]);
-            read(&other, &mut cursor, &mut out, None, &its_stop)
+            read(&other, &mut cursor, &mut out, None, Some(&its_stop))
         });
         stop.store(true, Ordering::Release);
         wake(&console);
@@ -288,8 +288,8 @@ fn who_found_nothing_to_read_hears_of_characters() {
         let place = Place::new(0);
         let (list, _fd) = queue(&console, Some(&place), Events::READABLE);
         let shard = spawn(move || other.push(b"a"));
-        let (mut cursor, mut out, go_on) = (console.cursor(true), [0; 8], AtomicBool::new(false));
-        let mut read = || kind(console.read(&place, &mut cursor, &mut out, Some(soon()), &go_on));
+        let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
+        let mut read = || kind(console.read(&place, &mut cursor, &mut out, Some(soon()), None));
         match read() {
             Ok(len) => assert_eq!(len, 1),
             Err(error) => {

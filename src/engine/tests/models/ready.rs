@@ -232,3 +232,31 @@ fn a_close_ends_every_wait_and_leaves_the_descriptor_on() {
         assert!(fd.is_on());
     });
 }
+
+#[test]
+fn a_mark_while_another_thread_takes_is_neither_lost_nor_doubled() {
+    explore(|| {
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
+        mark(&list, sources[0]);
+        let other = list.clone();
+        let marker = spawn(move || mark(&other, sources[1]));
+        let mut taken = take(&list, 8, true).expect("open");
+        join(marker);
+        taken.extend(left(&list, &fd));
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn a_mark_that_is_not_settled_would_be_slept_through() {
+    explore(|| {
+        let (list, _) = list();
+        let source = list.add(1).unwrap();
+        let other = list.clone();
+        let waiter = spawn(move || take(&other, 1, false));
+        list.mark(source, Events::READABLE);
+        let _ = join(waiter);
+    });
+}
