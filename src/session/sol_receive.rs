@@ -36,9 +36,9 @@ impl Taken {
             let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             mixed ^ (mixed >> 32)
         };
-        let hash = words.iter().fold(0xcbf2_9ce4_8422_2325, |hash, word| {
-            step(hash, u64::from_le_bytes(*word))
-        });
+        let hash = words
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, word| step(hash, u64::from_le_bytes(*word)));
         let hash = rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte)));
         Taken { len: characters.len(), hash }
     }
