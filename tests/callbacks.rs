@@ -368,9 +368,11 @@ fn a_callback_may_call_back_connect_write_and_close() {
 
 #[test]
 fn when_a_subscription_is_dropped_no_call_is_under_way_or_comes_later() {
-    let simulator = simulator(1, Serial::Flood);
+    let simulator = simulator(2, Serial::Flood);
     let engine = engine(64);
     let console = connected(&engine, &simulator, 0);
+    // The end of the last subscription is the end of the threads, too; this is about the others.
+    let _beside = connected(&engine, &simulator, 1).on_event(|_| {});
     for round in 0..200u32 {
         let (inside, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (sender, called) = channel();

@@ -22,6 +22,7 @@ step_if_installed cargo fmt --check
 step_if_installed cargo clippy --locked --all-targets -- -D warnings
 step cargo test --release --locked
 step tests/model.sh
+step tests/race.sh
 # A few seconds for each decoder and for a whole session, from the vectors on.
 step fuzz/run.sh "${FUZZ_SECONDS:-4}"
 echo "== all passed"

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::child::{Answerer, answer_lines, number, ourselves, say};
 use crate::host::Host;
-use crate::measure::{process_cpu, run_on};
+use crate::measure::{process_cpu, processors, run_on};
 use crate::report::Result;
 
 /// Who logs in.
@@ -33,13 +33,24 @@ pub struct Options {
     /// The only processor to run on.
     #[arg(long)]
     processor: Option<usize>,
+    /// The only cipher suite to take.
+    #[arg(long)]
+    suite: Option<u8>,
 }
 
 /// The other process, from here.
 pub struct Bmcs {
     answerer: Answerer,
     first: SocketAddr,
-    count: usize,
+}
+
+/// The BMCs have a processor of their own. Dropping it gives this thread all of them back.
+pub struct Apart(Vec<usize>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        run_on(&self.0);
+    }
 }
 
 /// What the BMCs counted, and what they cost.
@@ -75,25 +86,36 @@ impl Counted {
 impl Bmcs {
     /// Starts that many. They answer when this returns.
     pub fn start(count: usize) -> Result<Self> {
-        Self::start_on(count, None)
+        Self::start_with(count, &[])
     }
 
-    /// The same, on one processor only.
-    pub fn start_on(count: usize, processor: Option<usize>) -> Result<Self> {
+    /// The same, and they take one cipher suite only.
+    pub fn start_with_suite(count: usize, suite: u8) -> Result<Self> {
+        Self::start_with(count, &["--suite", &suite.to_string()])
+    }
+
+    /// The same, on a processor of their own where there are two. This thread and those it
+    /// starts keep to the others until the second value is dropped.
+    ///
+    /// A wake costs more when it crosses processors: so it always does.
+    pub fn start_apart(count: usize) -> Result<(Self, Apart)> {
+        let all = processors();
+        let Some((first, rest)) = all.split_first().filter(|(_, rest)| !rest.is_empty()) else {
+            return Ok((Self::start(count)?, Apart(all)));
+        };
+        run_on(rest);
+        let apart = Apart(all.clone());
+        Ok((Self::start_with(count, &["--processor", &first.to_string()])?, apart))
+    }
+
+    fn start_with(count: usize, more: &[&str]) -> Result<Self> {
         let mut command = ourselves("bmcs")?;
         // With one the simulator takes another path than with many.
-        command.args(["--count", &count.max(2).to_string()]);
-        if let Some(processor) = processor {
-            command.args(["--processor", &processor.to_string()]);
-        }
+        command.args(["--count", &count.max(2).to_string()]).args(more);
         let answerer = Answerer::start("the simulated BMCs", &mut command)?;
         let ready = answerer.answer(ANSWER_TIME)?;
         let first = ready.get("first").and_then(Value::as_str).ok_or("no address was given")?;
-        Ok(Bmcs { answerer, first: first.parse()?, count })
-    }
-
-    pub fn count(&self) -> usize {
-        self.count
+        Ok(Bmcs { answerer, first: first.parse()? })
     }
 
     pub fn port(&self) -> u16 {
@@ -139,7 +161,7 @@ pub fn serve(options: &Options) -> Result<()> {
     if let Some(processor) = options.processor {
         run_on(&[processor]);
     }
-    let simulator = start(options.count)?;
+    let simulator = start(options.count, options.suite)?;
     for index in 0..simulator.count() {
         simulator.with(index, |bmc, now| bmc.attach_serial(Box::new(Host::new(now))));
     }
@@ -151,11 +173,12 @@ pub fn serve(options: &Options) -> Result<()> {
 }
 
 /// A simulator on the first port that is free.
-fn start(count: usize) -> Result<Simulator> {
+fn start(count: usize, suite: Option<u8>) -> Result<Simulator> {
     let bind = IpAddr::V4(FIRST);
     let mut options =
         SimulatorOptions { bind, count, serial: Serial::None, ..SimulatorOptions::default() };
     options.bmc.profile = Profile::Spec;
+    options.bmc.cipher_suites = suite.map(|suite| vec![suite]);
     let span = u32::from(PORTS.end - PORTS.start);
     let mut number = std::process::id();
     let started = Instant::now();

@@ -53,10 +53,6 @@ impl Answerer {
         Ok(Answerer { name: name.to_owned(), child, stdin, lines })
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The next line it prints, read as JSON. An object with `error` is an error.
     pub fn answer(&self, timeout: Duration) -> Result<Value> {
         let name = &self.name;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bmclink::{
-    Bmc, Console, ConsoleConfig, Engine, EngineConfig, ErrorKind, Reader, Result as BmclinkResult,
+    Bmc, Console, ConsoleConfig, ConsoleState, Engine, EngineConfig, ErrorKind, EventQueue, Reader,
+    Ready, Result as BmclinkResult,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -18,10 +19,10 @@ use crate::child::answer_lines;
 use crate::measure;
 use crate::report::Result;
 
-/// How long one console may take to connect.
+/// How long consoles may take to connect, all together.
 pub const CONNECT_TIME: Duration = Duration::from_secs(60);
-/// Connecting threads only wait.
-const STACK_LEN: usize = 64 << 10;
+/// Reports taken from a queue at once.
+const REPORTS: usize = 256;
 
 /// A connected console and its BMC.
 pub struct Open {
@@ -30,9 +31,9 @@ pub struct Open {
 }
 
 impl Open {
-    pub fn connect(bmc: Bmc, timeout: Duration) -> BmclinkResult<Open> {
-        let console = bmc.console(ConsoleConfig::default())?;
-        console.connect(timeout)?;
+    pub fn connect(bmc: Bmc, config: ConsoleConfig) -> BmclinkResult<Open> {
+        let console = bmc.console(config)?;
+        console.connect(CONNECT_TIME)?;
         Ok(Open { bmc, console })
     }
 }
@@ -50,47 +51,45 @@ impl Connected {
     }
 }
 
-/// Connects one console to each BMC from `first` on, `at_once` at a time.
+/// Connects one console to each BMC from `first` on, all at the same time as far as the engine
+/// lets them, from one thread.
 pub fn connect(
     engine: &Engine,
     first: SocketAddr,
     count: usize,
-    at_once: usize,
+    console_config: &ConsoleConfig,
 ) -> Result<Connected> {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut mine = Connected { open: Vec::new(), failed: BTreeMap::new() };
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return mine;
-            }
-            match connect_one(engine, address(first, index)) {
-                Ok(open) => mine.open.push(open),
-                Err(error) => *mine.failed.entry(error.to_string()).or_default() += 1,
-            }
-        }
-    };
+    let queue = EventQueue::new()?;
+    let mut connecting = BTreeMap::new();
+    for index in 0..count {
+        let bmc = engine.bmc(config(address(first, index))?)?;
+        let console = bmc.console(console_config.clone())?;
+        queue.add(&console, index as u64)?;
+        console.begin_connect()?;
+        connecting.insert(index as u64, Open { bmc, console });
+    }
     let mut all = Connected { open: Vec::with_capacity(count), failed: BTreeMap::new() };
-    thread::scope(|scope| -> Result<()> {
-        let mut threads = Vec::new();
-        for _ in 0..at_once.min(count) {
-            threads.push(thread::Builder::new().stack_size(STACK_LEN).spawn_scoped(scope, work)?);
-        }
-        for thread in threads {
-            let mine = thread.join().map_err(|_| "a connecting thread panicked")?;
-            all.open.extend(mine.open);
-            for (error, times) in mine.failed {
-                *all.failed.entry(error).or_default() += times;
+    let mut ready = [Ready::default(); REPORTS];
+    let deadline = Instant::now() + CONNECT_TIME;
+    while !connecting.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let reports = queue.wait(&mut ready, left).map_err(|error| {
+            format!("{} of {count} consoles are still connecting: {error}", connecting.len())
+        })?;
+        for Ready { key, .. } in &ready[..reports] {
+            let Some(one) = connecting.get(key) else { continue };
+            match one.console.state() {
+                ConsoleState::Connecting => {}
+                ConsoleState::Connected => all.open.extend(connecting.remove(key)),
+                ConsoleState::Unconnected => {
+                    let Some(reason) = one.console.reason() else { continue };
+                    *all.failed.entry(reason.to_string()).or_default() += 1;
+                    connecting.remove(key);
+                }
             }
         }
-        Ok(())
-    })?;
+    }
     Ok(all)
-}
-
-fn connect_one(engine: &Engine, address: SocketAddr) -> Result<Open> {
-    Ok(Open::connect(engine.bmc(config(address)?)?, CONNECT_TIME)?)
 }
 
 /// The address that many behind `first`.
@@ -151,21 +150,19 @@ pub struct Options {
     first: SocketAddr,
     #[arg(long)]
     count: usize,
-    #[arg(long)]
-    at_once: usize,
 }
 
 /// A process with connected consoles that tells what they cost.
 pub fn serve(options: &Options) -> Result<()> {
     let mut config = EngineConfig::default();
-    config.shards = config.shards.min(2);
+    config.shards = 2;
     config.login_rate = 0;
     let engine = Engine::new(config)?;
     let before = measure::rss_kib("self");
     let mut connected = None;
     answer_lines(|question| match question.split_once(' ') {
         None if question == "connect" => {
-            let all = connect(&engine, options.first, options.count, options.at_once)?;
+            let all = connect(&engine, options.first, options.count, &ConsoleConfig::default())?;
             let answer = costs(&engine, before, &all)?;
             connected = Some(all);
             Ok(answer)
@@ -184,9 +181,6 @@ pub fn serve(options: &Options) -> Result<()> {
 }
 
 fn costs(engine: &Engine, before: u64, all: &Connected) -> Result<Value> {
-    // The threads that connected are gone, and what they had may be given back now.
-    // SAFETY: the call has no precondition.
-    unsafe { libc::malloc_trim(0) };
     Ok(json!({
         "connected": all.open.len(),
         "failed": all.failures(),

@@ -13,6 +13,7 @@ mod flood;
 mod floor;
 mod host;
 mod measure;
+mod peers;
 mod report;
 mod scale;
 mod storm;
@@ -56,14 +57,19 @@ enum What {
     Storm(storm::Options),
     /// Many flooding consoles at once, and a quiet one among them
     Flood(flood::Options),
+    /// libipmiconsole, ipmitool and pyghmi at the same BMCs
+    Peers(peers::Options),
     /// All of them
-    All,
+    All(peers::Options),
     /// The simulated BMCs of the others; ends with its standard input
     #[command(hide = true)]
     Bmcs(bmcs::Options),
     /// A process with connected consoles; ends with its standard input
     #[command(hide = true)]
     Connected(consoles::Options),
+    /// A process with consoles that does what the peers do; ends with its standard input
+    #[command(hide = true)]
+    Peer(peers::drive::Options),
 }
 
 fn main() -> ExitCode {
@@ -87,18 +93,21 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Scale(options) => scale::run(options, &mut report)?,
         What::Storm(options) => storm::run(options, &mut report)?,
         What::Flood(options) => flood::run(options, &mut report)?,
-        What::All => all(&mut report)?,
+        What::Peers(options) => peers::run(options, &mut report)?,
+        What::All(options) => all(options, &mut report)?,
         What::Connected(options) => return consoles::serve(options).map(|()| true),
+        What::Peer(options) => return peers::drive::serve(options).map(|()| true),
         What::Bmcs(options) => return bmcs::serve(options).map(|()| true),
     }
     report.finish(arguments.json.as_deref())
 }
 
-fn all(report: &mut Report) -> Result<()> {
+fn all(peers: &peers::Options, report: &mut Report) -> Result<()> {
     floor::run(&floor::Options::default(), report)?;
     scale::run(&scale::Options::default(), report)?;
     storm::run(&storm::Options::default(), report)?;
-    flood::run(&flood::Options::default(), report)
+    flood::run(&flood::Options::default(), report)?;
+    peers::run(peers, report)
 }
 
 /// Ends this process when the time is over, whatever it is doing. Its children notice and end

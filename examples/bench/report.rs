@@ -21,9 +21,18 @@ impl Table {
         Table { header: header.map(str::to_owned).to_vec(), rows: Vec::new() }
     }
 
+    /// One whose columns are only known when it is made.
+    pub fn with(header: Vec<String>) -> Self {
+        Table { header, rows: Vec::new() }
+    }
+
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        assert_eq!(N, self.header.len(), "a cell for each column");
-        self.rows.push(cells.to_vec());
+        self.add(cells.to_vec());
+    }
+
+    pub fn add(&mut self, cells: Vec<String>) {
+        assert_eq!(cells.len(), self.header.len(), "a cell for each column");
+        self.rows.push(cells);
     }
 
     fn print(&self) {
@@ -72,6 +81,11 @@ impl Report {
     pub fn table(&self, table: &Table, notes: &[String]) {
         table.print();
         println!();
+        self.table_notes(notes);
+    }
+
+    /// Prints what has to be said about several tables.
+    pub fn table_notes(&self, notes: &[String]) {
         for note in notes {
             println!("- {note}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use bmclink::{Engine, EngineConfig};
+use bmclink::{ConsoleConfig, Engine, EngineConfig};
 use clap::Args;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub struct Options {
     /// How many BMCs [default: 10000]
     #[arg(long)]
     bmcs: Option<usize>,
-    /// Threads that connect, each one console after the other [default: 256]
+    /// Logins under way at once, at most [default: the engine's own]
     #[arg(long)]
     at_once: Option<usize>,
     /// How often it is done [default: 3]
@@ -40,7 +40,7 @@ struct Storm {
 
 pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     let count = report.choose(options.bmcs, 10_000, 200).max(1);
-    let at_once = report.choose(options.at_once, 256, 32).max(1);
+    let at_once = options.at_once.unwrap_or(EngineConfig::default().logins_at_once);
     let rounds = report.choose(options.rounds, 3, 1).max(1);
     report.begin("storm", "many cold logins with SOL at once");
     let mut table = Table::new([
@@ -81,8 +81,9 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
              Session Privilege Level and Activate Payload."
         ),
         format!(
-            "{at_once} threads connect one console after the other, logins unlimited in rate; \
-             fresh BMCs and a fresh engine each time. Our CPU is the whole process's."
+            "One thread begins to connect all consoles and waits on an event queue. The engine \
+             has {at_once} logins under way at once, at any rate; it and the BMCs are fresh each \
+             time. Our CPU is the whole process's."
         ),
         format!(
             "The BMCs' one thread was busy for {:.0} % of the time: near 100 % the seconds are \
@@ -111,11 +112,11 @@ fn storm(count: usize, at_once: usize, report: &mut Report) -> Result<Storm> {
     let mut bmcs = Bmcs::start(count)?;
     let mut config = EngineConfig::default();
     config.login_rate = 0;
-    config.logins_at_once = 1_000_000;
+    config.logins_at_once = at_once;
     let engine = Engine::new(config)?;
     let before = bmcs.counted(0)?;
     let (started, cpu) = (Instant::now(), measure::process_cpu());
-    let connected = consoles::connect(&engine, bmcs.address(0), count, at_once)?;
+    let connected = consoles::connect(&engine, bmcs.address(0), count, &ConsoleConfig::default())?;
     let seconds = started.elapsed().as_secs_f64();
     let cpu = measure::process_cpu().saturating_sub(cpu).as_secs_f64();
     let after = bmcs.counted(0)?.since(&before);

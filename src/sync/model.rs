@@ -1,14 +1,16 @@
 //! The same things made of loom's, for the models only.
 //!
-//! Time stands still in a model: what is due within a second has passed, anything later never
-//! comes. So a wait with a limit is tried both ways by giving it both deadlines, and a thread
-//! that only its limit would have woken is a deadlock that loom reports.
+//! Time passes only in waits, for the thread that waits: one that ends within a second ends
+//! without anybody waking it, any longer one never does. So a wait with a limit is tried both
+//! ways by giving it both deadlines, and a thread that only its limit would have woken is a
+//! deadlock that loom reports.
 //!
 //! `Arc` is std's in a model too: nothing here depends on when a count reaches zero, and loom's
 //! own cannot be dropped once a model has failed.
 //!
 //! loom treats the `SeqCst` of an access as `AcqRel`: what holds here holds with less.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
@@ -17,14 +19,25 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{SendError, SendTimeoutError, TryRecvError};
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
-/// The one moment at which every model plays.
-pub(crate) fn now() -> Instant {
-    static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
-    *NOW
+loom::thread_local! {
+    static PASSED: Cell<Duration> = Cell::new(Duration::ZERO);
 }
 
-fn has_passed(deadline: Instant) -> bool {
-    deadline <= now() + Duration::from_secs(1)
+/// The time, of this thread.
+pub(crate) fn now() -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *START + PASSED.with(Cell::get)
+}
+
+/// Whether a wait until then ends by itself: it is that time then.
+fn passes(deadline: Instant) -> bool {
+    let now = now();
+    let passes = deadline <= now + Duration::from_secs(1);
+    if passes {
+        let wait = deadline.saturating_duration_since(now);
+        PASSED.with(|passed| passed.set(passed.get() + wait));
+    }
+    passes
 }
 
 /// loom's mutex, used as parking_lot's is.
@@ -106,7 +119,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         deadline: Instant,
     ) -> WaitTimeoutResult {
-        if !has_passed(deadline) {
+        if !passes(deadline) {
             self.wait(guard);
             return WaitTimeoutResult(false);
         }
@@ -160,7 +173,7 @@ impl<T> Sender<T> {
     }
 
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_unless(message, has_passed(deadline))
+        self.send_unless(message, passes(deadline))
     }
 
     fn send_unless(&self, message: T, too_late: bool) -> Result<(), SendTimeoutError<T>> {

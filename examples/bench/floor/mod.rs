@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bmclink::{CipherSuiteId, Engine, EngineConfig};
+use bmclink::{CipherSuiteId, ConsoleConfig, Engine, EngineConfig};
 use clap::Args;
 use serde_json::json;
 
 use self::bare::{Bare, Progress};
 use crate::bmcs::Bmcs;
-use crate::consoles::{Open, read_until};
+use crate::consoles::{CONNECT_TIME, Open, read_until};
 use crate::measure;
 use crate::report::{Report, Result, Samples, Table};
 
@@ -23,7 +23,6 @@ use crate::report::{Report, Result, Samples, Table};
 const BUDGET: f64 = 1.5;
 /// Before anything is measured.
 const WARM_UP: Duration = Duration::from_millis(300);
-const CONNECT_TIME: Duration = Duration::from_secs(20);
 
 #[derive(Args)]
 pub struct Options {
@@ -82,14 +81,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
     let rounds = report.choose(options.rounds, 9, 1).max(1);
     let most = options.consoles.iter().copied().max().unwrap_or(1).max(1);
     report.begin("floor", "CPU per SOL packet received and acknowledged");
-    // A wake costs more when it crosses processors: the same for both, all the time.
-    let (processors, bmcs) = match measure::processors().as_slice() {
-        all @ [first, rest @ ..] if !rest.is_empty() => {
-            measure::run_on(rest);
-            (all.to_vec(), Bmcs::start_on(most, Some(*first))?)
-        }
-        all => (all.to_vec(), Bmcs::start(most)?),
-    };
+    let (bmcs, _apart) = Bmcs::start_apart(most)?;
     let mut table = Table::new([
         "suite",
         "consoles",
@@ -134,7 +126,6 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
             "ratio": ratio.json(),
         }));
     }
-    measure::run_on(&processors);
     report.table(&table, &notes(rounds, seconds));
     report.keep("floor", figures.into());
     Ok(())
@@ -144,7 +135,8 @@ fn notes(rounds: usize, seconds: f64) -> Vec<String> {
     vec![
         format!("Budget: at most {BUDGET} times the floor, one console."),
         format!(
-            "Median (least to most) of {rounds} rounds of {seconds} s, in turn; ratios pair by pair."
+            "Median (least to most) of {rounds} rounds of {seconds} s, in turn; ratios pair by \
+             pair."
         ),
         "CPU per packet: of the thread that drives the socket. One console has a reading thread, \
          which the whole process's figure holds; of several, nobody reads."
@@ -216,7 +208,7 @@ fn measure_ours(bmcs: &Bmcs, suite: u8, consoles: usize, window: Duration) -> Re
     let mut open = Vec::new();
     for index in 0..consoles {
         let bmc = engine.bmc(bmcs.config(index)?.cipher_suites(&[suite]))?;
-        open.push(Open::connect(bmc, CONNECT_TIME)?);
+        open.push(Open::connect(bmc, ConsoleConfig::default())?);
     }
     let stop = Arc::new(AtomicBool::new(false));
     let reading = (consoles == 1).then(|| {

@@ -2,12 +2,11 @@
 //! the real ones; only its poll and its sockets have no share in the model.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::super::admission::Admission;
 use super::super::calls::Command;
-use super::super::dispatch::Dispatcher;
 use super::super::inbox::{Inbox, Outlet, inbox};
 use super::super::resolve::Resolvers;
 use super::super::shard::Shard;
@@ -42,14 +41,13 @@ impl Model {
         let poll = mio::Poll::new().expect("a poll");
         let resolvers = Arc::new(Resolvers::new(config.resolvers));
         let admission = Arc::new(Admission::new(0, 1, 1, now(), Box::new(|_| {})));
+        let shards = vec![ShardHandle { inbox: inbox.clone(), bmcs: AtomicUsize::new(1) }];
+        let engine = EngineShared::new(shards, &config);
         let mut shard = Shard::new(poll, unused, inbox.clone(), 0, config, resolvers, admission);
         let credentials = Credentials::new("admin", "password").expect("short enough");
         let config = BmcConfig::new("127.0.0.1", credentials);
         let shared = Arc::new(BmcShared { config, status: Mutex::default() });
         let key = shard.bmcs.insert(Slot::new(shared.clone()));
-        let shards = vec![ShardHandle { inbox: inbox.clone(), bmcs: AtomicUsize::new(1) }];
-        let (next_id, dispatcher) = (AtomicU64::new(1), Dispatcher::new(1));
-        let engine = Arc::new(EngineShared { shards, next_id, dispatcher });
         let handle = Some(Arc::new(BmcHandle { engine, shard: 0, key, shared }));
         Model { shard, outlet, inbox, bell, handle }
     }
@@ -70,6 +68,10 @@ impl Model {
             self.bell.sleep();
             self.outlet.rearm();
             while let Some(command) = self.outlet.take() {
+                if matches!(command, Command::Release { .. }) {
+                    // No call is under way any more.
+                    assert!(self.shard.bmcs.values().all(|slot| !slot.is_wanted()));
+                }
                 self.shard.on_command(now(), command);
             }
             self.shard.bmcs.values_mut().for_each(event);

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use nix::sys::eventfd::EventFd;
+
 use super::super::console::{ConsoleShared, ConsoleState, Input};
+use super::super::ready::{Events, Ready};
 use super::super::wait::waiter;
-use super::super::watch::Place;
-use super::{explore, join, kind, spawn};
+use super::super::watch::{FdList, Place, Watch, fd_list};
+use super::{explore, join, kind, soon, spawn};
 use crate::config::ConsoleConfig;
+use crate::console::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{AtomicBool, now};
 
@@ -24,21 +28,29 @@ fn lost() -> Error {
     Error::new(ErrorKind::Lost)
 }
 
-/// What reading gives: the characters, or why there are none.
-fn read_all(
+/// Reads once into `out`.
+fn read(
     console: &ConsoleShared,
+    cursor: &mut Cursor,
+    out: &mut [u8],
     until: Option<Instant>,
-) -> std::result::Result<Vec<u8>, ErrorKind> {
+    stop: Option<&AtomicBool>,
+) -> std::result::Result<usize, ErrorKind> {
+    kind(console.read(&Place::default(), cursor, out, until, stop))
+}
+
+/// What a new reader gets: the characters, or why there are none.
+fn read_all(console: &ConsoleShared) -> std::result::Result<Vec<u8>, ErrorKind> {
     let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
-    let len = kind(console.read(&Place::default(), &mut cursor, &mut out, until, None))?;
-    Ok(out[..len].to_vec())
+    let read = read(console, &mut cursor, &mut out, None, None);
+    read.map(|len| out[..len].to_vec())
 }
 
 /// Two readers wait while another thread does what should end that.
 fn readers(event: fn(&ConsoleShared), expected: std::result::Result<&'static [u8], ErrorKind>) {
     explore(move || {
         let console = connected();
-        let reader = |console: Arc<ConsoleShared>| spawn(move || read_all(&console, None));
+        let reader = |console: Arc<ConsoleShared>| spawn(move || read_all(&console));
         let readers = [reader(console.clone()), reader(console.clone())];
         event(&console);
         for reader in readers {
@@ -49,7 +61,7 @@ fn readers(event: fn(&ConsoleShared), expected: std::result::Result<&'static [u8
 
 #[test]
 fn characters_wake_every_reader() {
-    readers(|console| console.push(b"ab"), Ok(b"ab"));
+    readers(|console| console.push(now(), b"ab"), Ok(b"ab"));
 }
 
 #[test]
@@ -65,25 +77,24 @@ fn a_close_wakes_every_reader() {
 #[test]
 fn last_characters_come_before_the_loss() {
     let event = |console: &ConsoleShared| {
-        console.push(b"a");
+        console.push(now(), b"a");
         console.set_unconnected(lost());
     };
     readers(event, Ok(b"a"));
 }
 
 #[test]
-fn a_read_whose_time_is_over_loses_nothing() {
+fn a_read_whose_time_ends_loses_nothing() {
     explore(|| {
         let console = connected();
         let other = console.clone();
-        let shard = spawn(move || other.push(b"a"));
-        let (mut cursor, mut out, place) = (console.cursor(true), [0; 8], Place::default());
-        let first = kind(console.read(&place, &mut cursor, &mut out, Some(now()), None));
+        let shard = spawn(move || other.push(now(), b"a"));
+        let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
+        let mut read = || read(&console, &mut cursor, &mut out, Some(soon()), None);
+        let first = read();
         join(shard);
-        let second = kind(console.read(&place, &mut cursor, &mut out, Some(now()), None));
-        let (first_only, second_only) =
-            ((Ok(1), Err(ErrorKind::TimedOut)), (Err(ErrorKind::TimedOut), Ok(1)));
-        assert!([first_only, second_only].contains(&(first, second)));
+        let timed_out = Err(ErrorKind::TimedOut);
+        assert!([(Ok(1), timed_out), (timed_out, Ok(1))].contains(&(first, read())));
     });
 }
 
@@ -94,7 +105,7 @@ fn stopped(wake: fn(&ConsoleShared)) {
         let (other, its_stop) = (console.clone(), stop.clone());
         let reader = spawn(move || {
             let (mut cursor, mut out) = (other.cursor(true), [0; 8]);
-            kind(other.read(&Place::default(), &mut cursor, &mut out, None, Some(&its_stop)))
+            read(&other, &mut cursor, &mut out, None, Some(&its_stop))
         });
         stop.store(true, Ordering::Release);
         wake(&console);
@@ -129,7 +140,7 @@ fn another_state_wakes_who_waits_for_it() {
 /// Writes all of it, as long as it takes.
 fn write_all(console: &ConsoleShared, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        let (taken, _) = console.write(bytes, false, None)?;
+        let (taken, _) = console.write(bytes, true, None)?;
         bytes = &bytes[taken..];
     }
     Ok(())
@@ -206,6 +217,26 @@ fn a_drain_ends_when_all_is_acknowledged_and_not_before() {
 }
 
 #[test]
+fn a_loss_or_a_close_ends_a_drain_and_a_wait_for_a_state() {
+    let events: [(fn(&ConsoleShared), ErrorKind); 2] = [
+        (|console| console.set_unconnected(lost()), ErrorKind::Lost),
+        (ConsoleShared::set_closed, ErrorKind::Closed),
+    ];
+    for (event, error) in events {
+        explore(move || {
+            let console = connected();
+            write_all(&console, b"a").unwrap();
+            let (drains, waits) = (console.clone(), console.clone());
+            let drain = spawn(move || kind(drains.drain(None)));
+            let wait = spawn(move || waits.wait_state(ConsoleState::Connected, None));
+            event(&console);
+            assert_eq!(join(drain), Err(error));
+            assert_eq!(join(wait), ConsoleState::Unconnected);
+        });
+    }
+}
+
+#[test]
 fn a_loss_ends_a_drain_and_a_break() {
     explore(|| {
         let console = connected();
@@ -227,5 +258,80 @@ fn a_loss_ends_a_drain_and_a_break() {
             }
         }
         assert_eq!(drained, Err(ErrorKind::Lost));
+    });
+}
+
+/// A queue that hears of `interest` at the console, and its descriptor.
+fn queue(
+    console: &ConsoleShared,
+    place: Option<&Place>,
+    interest: Events,
+) -> (Arc<FdList>, Arc<EventFd>) {
+    let (list, fd) = fd_list().expect("a descriptor");
+    let source = list.add(1).expect("open");
+    let watch = Watch::of_queue(list.clone(), source, interest);
+    console.watch(&watch, place, |_| false).expect("the first");
+    (list, fd)
+}
+
+/// Waits for one report, and says what of.
+fn report(list: &FdList) -> std::result::Result<Events, ErrorKind> {
+    let mut out = [Ready::default()];
+    kind(list.wait(&mut out, None)).map(|_| out[0].events)
+}
+
+#[test]
+fn who_found_nothing_to_read_hears_of_characters() {
+    explore(|| {
+        let console = connected();
+        let other = console.clone();
+        let place = Place::new(0);
+        let (list, _fd) = queue(&console, Some(&place), Events::READABLE);
+        let shard = spawn(move || other.push(now(), b"a"));
+        let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
+        let mut read = || kind(console.read(&place, &mut cursor, &mut out, Some(soon()), None));
+        match read() {
+            Ok(len) => assert_eq!(len, 1),
+            Err(error) => {
+                assert_eq!(error, ErrorKind::TimedOut);
+                assert_eq!(report(&list), Ok(Events::READABLE));
+                assert_eq!(read(), Ok(1));
+            }
+        }
+        join(shard);
+    });
+}
+
+#[test]
+fn who_found_no_room_hears_of_room() {
+    explore(|| {
+        let console = connected();
+        write_all(&console, b"ab").unwrap();
+        let (list, _fd) = queue(&console, None, Events::WRITABLE);
+        let other = console.clone();
+        let shard = spawn(move || feed(&other, &mut 0, 1, &mut Vec::new()));
+        let write = || kind(console.write(b"c", false, Some(soon()))).map(|(taken, _)| taken);
+        match write() {
+            Ok(taken) => assert_eq!(taken, 1),
+            Err(error) => {
+                assert_eq!(error, ErrorKind::TimedOut);
+                assert_eq!(report(&list), Ok(Events::WRITABLE));
+                assert_eq!(write(), Ok(1));
+            }
+        }
+        join(shard);
+    });
+}
+
+#[test]
+fn who_watches_the_state_hears_of_a_loss() {
+    explore(|| {
+        let console = connected();
+        let (list, _fd) = queue(&console, None, Events::STATE);
+        let other = console.clone();
+        let shard = spawn(move || other.set_unconnected(lost()));
+        assert_eq!(report(&list), Ok(Events::STATE));
+        assert_eq!(console.state(), ConsoleState::Unconnected);
+        join(shard);
     });
 }

@@ -4,9 +4,8 @@ use std::mem::ManuallyDrop;
 
 use super::super::inbox::{Inbox, Outlet, inbox};
 use super::super::wait::{Completer, waiter};
-use super::{Bell, explore, join, kind, spawn};
+use super::{Bell, explore, join, kind, soon, spawn};
 use crate::error::ErrorKind;
-use crate::sync::now;
 
 /// What of a shard's turn matters here, and what goes wrong when it is done differently.
 #[derive(Clone, Copy)]
@@ -137,7 +136,7 @@ fn a_full_inbox_is_busy_when_the_time_is_over() {
         let (inbox, outlet) = inbox(1, Bell::new());
         inbox.send(1, None).unwrap();
         let other = inbox.clone();
-        let late = spawn(move || kind(other.send(2, Some(now()))));
+        let late = spawn(move || kind(other.send(2, Some(soon()))));
         assert_eq!(outlet.take(), Some(1));
         match join(late) {
             Ok(()) => assert_eq!(outlet.take(), Some(2)),

@@ -1,5 +1,6 @@
-//! Models of what threads hand each other: loom runs each one in every order in which its
-//! threads can take their turns, and reports a deadlock when a thread is left asleep.
+//! Models of what threads hand each other (promise `no_lost_wakeup`): loom runs each one in every
+//! order in which its threads can take their turns, and reports a deadlock when a thread is left
+//! asleep.
 //!
 //! Run by `tests/model.sh`. A model that is to fail shows that the ones beside it could.
 
@@ -11,9 +12,10 @@ mod ready;
 mod wait;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, now};
 
 /// Every order with at most this many preemptions, unless `LOOM_MAX_PREEMPTIONS` says otherwise.
 /// Threads that block or end do not count: only being interrupted does. Two are enough for
@@ -33,6 +35,11 @@ fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> loom::thread::JoinHa
 
 fn join<T>(thread: loom::thread::JoinHandle<T>) -> T {
     thread.join().expect("no panic")
+}
+
+/// A time that comes while a thread waits for it.
+fn soon() -> Instant {
+    now() + Duration::from_millis(500)
 }
 
 fn kind<T>(result: Result<T>) -> std::result::Result<T, ErrorKind> {

@@ -1,35 +1,49 @@
-//! What threads that mark sources and threads that wait for them hand each other, and whether
-//! the descriptor says the same in the end.
+//! What event queues and descriptors are told, and who waits for it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::super::ready::{Events, Ready, ReadyList, SourceKey, Wake};
-use super::{explore, join, kind, spawn};
+use super::{explore, join, kind, soon, spawn};
 use crate::error::ErrorKind;
-use crate::sync::{AtomicBool, now};
+use crate::sync::{Mutex, now};
 
-/// A descriptor: turning it on and off takes a moment in which others have their turn.
-#[derive(Debug, Clone)]
-struct Fd(Arc<AtomicBool>);
+/// A descriptor: whether it is readable, and how often it was made so.
+#[derive(Clone)]
+struct Fd(Arc<Mutex<(bool, usize)>>);
+
+impl Fd {
+    fn new() -> Self {
+        Fd(Arc::new(Mutex::new((false, 0))))
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.lock().0
+    }
+
+    fn signals(&self) -> usize {
+        self.0.lock().1
+    }
+}
 
 impl Wake for Fd {
     fn signal(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        let mut fd = self.0.lock();
+        assert!(!fd.0, "turned on twice");
+        *fd = (true, fd.1 + 1);
     }
 
     fn clear(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        let mut fd = self.0.lock();
+        assert!(fd.0, "turned off twice");
+        fd.0 = false;
     }
 }
 
 type List = Arc<ReadyList<Fd>>;
 
-fn list(sources: u64) -> (List, Fd, Vec<SourceKey>) {
-    let fd = Fd(Arc::new(AtomicBool::new(false)));
-    let list = Arc::new(ReadyList::new(fd.clone()));
-    let sources = (0..sources).map(|key| list.add(key).expect("open")).collect();
-    (list, fd, sources)
+fn list() -> (List, Fd) {
+    let fd = Fd::new();
+    (Arc::new(ReadyList::new(fd.clone())), fd)
 }
 
 fn mark(list: &List, source: SourceKey) {
@@ -37,109 +51,200 @@ fn mark(list: &List, source: SourceKey) {
     list.settle();
 }
 
-/// What there is at once, and whether the descriptor said so, now that all others are done.
-fn settled(list: &List, fd: &Fd) -> usize {
-    let lit = fd.0.load(Ordering::SeqCst);
-    let count = list.wait(&mut [Ready::default(); 4], Some(now())).unwrap_or(0);
-    assert_eq!(lit, count > 0, "the descriptor and the list differ for good");
-    assert!(!fd.0.load(Ordering::SeqCst), "lit, and nothing is left");
-    count
+/// Takes what is there, at most `room`; waits for it unless `polls`.
+fn take(list: &List, room: usize, polls: bool) -> Result<Vec<u64>, ErrorKind> {
+    let mut out = vec![Ready::default(); room];
+    let count = kind(list.wait(&mut out, polls.then(now)))?;
+    Ok(out[..count].iter().map(|ready| ready.key).collect())
+}
+
+/// What is left, in order, when every thread is still; and that the descriptor says so.
+fn left(list: &List, fd: &Fd) -> Vec<u64> {
+    let was_on = fd.is_on();
+    let left = take(list, 8, true).unwrap_or_default();
+    assert_eq!(was_on, !left.is_empty(), "a descriptor that lies");
+    assert!(!fd.is_on(), "it stays on");
+    left
 }
 
 #[test]
-fn marks_of_two_threads_light_the_descriptor() {
+fn a_mark_wakes_who_waits_and_leaves_the_descriptor_off() {
     explore(|| {
-        let (list, fd, sources) = list(2);
-        let threads: Vec<_> = sources
-            .into_iter()
-            .map(|source| {
-                let list = list.clone();
-                spawn(move || mark(&list, source))
-            })
-            .collect();
-        threads.into_iter().for_each(join);
-        assert_eq!(settled(&list, &fd), 2);
+        let (list, fd) = list();
+        let source = list.add(1).unwrap();
+        let its = list.clone();
+        let marker = spawn(move || mark(&its, source));
+        assert_eq!(take(&list, 8, false), Ok(vec![1]));
+        join(marker);
+        assert_eq!(left(&list, &fd).len(), 0);
+        assert!(fd.signals() <= 1);
+    });
+}
+
+#[test]
+fn two_marks_are_one_event_or_two_and_never_none() {
+    explore(|| {
+        let (list, fd) = list();
+        let source = list.add(1).unwrap();
+        let its = list.clone();
+        let marker = spawn(move || {
+            mark(&its, source);
+            mark(&its, source);
+        });
+        assert_eq!(take(&list, 8, false), Ok(vec![1]));
+        join(marker);
+        let left = left(&list, &fd);
+        assert!(left.len() <= 1);
+        // It became non-empty as often as it was taken.
+        assert!(fd.signals() <= 1 + left.len());
+    });
+}
+
+#[test]
+fn two_markers_lose_no_event_and_no_order() {
+    explore(|| {
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
+        let markers = sources.map(|source| {
+            let list = list.clone();
+            spawn(move || mark(&list, source))
+        });
+        let mut taken = take(&list, 1, false).expect("open");
+        markers.into_iter().for_each(join);
+        taken.extend(left(&list, &fd));
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2]);
+        assert!(fd.signals() <= 2);
+    });
+}
+
+/// With nobody who takes, it becomes non-empty once.
+#[test]
+fn becoming_non_empty_is_signalled_once() {
+    explore(|| {
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
+        let markers = sources.map(|source| {
+            let list = list.clone();
+            spawn(move || mark(&list, source))
+        });
+        markers.into_iter().for_each(join);
+        assert_eq!(fd.signals(), 1);
+        assert_eq!(left(&list, &fd).len(), 2);
+    });
+}
+
+#[test]
+fn of_two_who_wait_each_gets_one_of_two_events() {
+    explore(|| {
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
+        let takers = [(); 2].map(|()| {
+            let list = list.clone();
+            spawn(move || take(&list, 1, false).expect("open"))
+        });
+        // At once: whoever is woken first passes it on.
+        sources.iter().for_each(|source| list.mark(*source, Events::READABLE));
+        list.settle();
+        let mut taken = takers.map(join).concat();
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2]);
+        assert_eq!(left(&list, &fd).len(), 0);
+    });
+}
+
+/// A wake that meets a thread whose time ends must not be one that another one needed.
+#[test]
+fn a_wait_whose_time_ends_takes_nobodys_wake() {
+    explore(|| {
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
+        let (its, other) = (list.clone(), list.clone());
+        let impatient = spawn(move || {
+            let mut out = [Ready::default()];
+            kind(its.wait(&mut out, Some(soon()))).map(|_| out[0].key)
+        });
+        let patient = spawn(move || take(&other, 1, false).expect("open"));
+        mark(&list, sources[0]);
+        mark(&list, sources[1]);
+        let mut taken = join(patient);
+        match join(impatient) {
+            Ok(key) => taken.push(key),
+            Err(error) => assert_eq!(error, ErrorKind::TimedOut),
+        }
+        taken.extend(left(&list, &fd));
+        taken.sort_unstable();
+        assert_eq!(taken, [1, 2]);
+    });
+}
+
+#[test]
+fn what_is_taken_back_as_it_is_taken_leaves_the_descriptor_right() {
+    explore(|| {
+        let (list, fd) = list();
+        let source = list.add(1).unwrap();
+        mark(&list, source);
+        let (its, other) = (list.clone(), list.clone());
+        let unmarker = spawn(move || {
+            its.unmark(source, Events::READABLE);
+            its.settle();
+        });
+        let marker = spawn(move || mark(&other, source));
+        let taken = take(&list, 8, true);
+        join(unmarker);
+        join(marker);
+        let left = left(&list, &fd);
+        assert!(matches!(taken.as_deref(), Ok([1]) | Err(ErrorKind::TimedOut)), "{taken:?}");
+        assert!(left.len() <= 1);
+    });
+}
+
+#[test]
+fn a_released_source_is_gone_whoever_marks_it() {
+    explore(|| {
+        let (list, fd) = list();
+        let source = list.add(1).unwrap();
+        let its = list.clone();
+        let marker = spawn(move || mark(&its, source));
+        list.release(source, Events::READABLE);
+        list.settle();
+        join(marker);
+        assert_eq!(left(&list, &fd).len(), 0);
+    });
+}
+
+#[test]
+fn a_close_ends_every_wait_and_leaves_the_descriptor_on() {
+    explore(|| {
+        let (list, fd) = list();
+        let source = list.add(1).unwrap();
+        let takers = [(); 2].map(|()| {
+            let list = list.clone();
+            spawn(move || take(&list, 1, false))
+        });
+        let its = list.clone();
+        let marker = spawn(move || mark(&its, source));
+        list.close();
+        for taken in takers.map(join) {
+            assert!(matches!(taken.as_deref(), Ok([1]) | Err(ErrorKind::Closed)), "{taken:?}");
+        }
+        join(marker);
+        assert!(fd.is_on());
     });
 }
 
 #[test]
 fn a_mark_while_another_thread_takes_is_neither_lost_nor_doubled() {
     explore(|| {
-        let (list, fd, sources) = list(2);
+        let (list, fd) = list();
+        let sources = [list.add(1).unwrap(), list.add(2).unwrap()];
         mark(&list, sources[0]);
         let other = list.clone();
         let marker = spawn(move || mark(&other, sources[1]));
-        let first = list.wait(&mut [Ready::default(); 4], Some(now())).unwrap_or(0);
+        let mut taken = take(&list, 8, true).expect("open");
         join(marker);
-        assert_eq!(first + settled(&list, &fd), 2);
-    });
-}
-
-#[test]
-fn what_is_taken_back_meanwhile_leaves_the_descriptor_dark() {
-    explore(|| {
-        let (list, fd, sources) = list(1);
-        let (other, source) = (list.clone(), sources[0]);
-        let marker = spawn(move || mark(&other, source));
-        list.unmark(source, Events::READABLE);
-        list.settle();
-        let taken = list.wait(&mut [Ready::default(); 1], Some(now())).unwrap_or(0);
-        join(marker);
-        assert!(taken + settled(&list, &fd) <= 1);
-    });
-}
-
-#[test]
-fn a_source_that_is_released_meanwhile_is_not_left_behind() {
-    explore(|| {
-        let (list, fd, sources) = list(1);
-        let (other, source) = (list.clone(), sources[0]);
-        let marker = spawn(move || mark(&other, source));
-        list.release(source, Events::READABLE);
-        list.settle();
-        join(marker);
-        assert_eq!(settled(&list, &fd), 0);
-    });
-}
-
-#[test]
-fn each_waiter_gets_one_of_two_events() {
-    explore(|| {
-        let (list, fd, sources) = list(2);
-        let waiter = |list: List| spawn(move || list.wait(&mut [Ready::default()], None).is_ok());
-        let waiters = [waiter(list.clone()), waiter(list.clone())];
-        sources.iter().for_each(|source| list.mark(*source, Events::READABLE));
-        list.settle();
-        assert!(waiters.into_iter().all(join));
-        assert_eq!(settled(&list, &fd), 0);
-    });
-}
-
-#[test]
-fn a_wait_whose_time_is_over_leaves_its_event_to_others() {
-    explore(|| {
-        let (list, fd, sources) = list(1);
-        let (patient, impatient) = (list.clone(), list.clone());
-        let waits = spawn(move || patient.wait(&mut [Ready::default()], None).is_ok());
-        let looks = spawn(move || impatient.wait(&mut [Ready::default()], Some(now())).is_ok());
-        mark(&list, sources[0]);
-        if join(looks) {
-            mark(&list, sources[0]);
-        }
-        assert!(join(waits));
-        assert_eq!(settled(&list, &fd), 0);
-    });
-}
-
-#[test]
-fn closing_wakes_who_waits() {
-    explore(|| {
-        let (list, fd, _) = list(1);
-        let other = list.clone();
-        let waiter = spawn(move || kind(other.wait(&mut [Ready::default()], None)));
-        list.close();
-        assert_eq!(join(waiter), Err(ErrorKind::Closed));
-        assert!(fd.0.load(Ordering::SeqCst), "who polls has to learn of it");
+        taken.extend(left(&list, &fd));
+        assert_eq!(taken, [1, 2]);
     });
 }
 
@@ -147,10 +252,11 @@ fn closing_wakes_who_waits() {
 #[should_panic(expected = "deadlock")]
 fn a_mark_that_is_not_settled_would_be_slept_through() {
     explore(|| {
-        let (list, _, sources) = list(1);
+        let (list, _) = list();
+        let source = list.add(1).unwrap();
         let other = list.clone();
-        let waiter = spawn(move || kind(other.wait(&mut [Ready::default()], None)));
-        list.mark(sources[0], Events::READABLE);
+        let waiter = spawn(move || take(&other, 1, false));
+        list.mark(source, Events::READABLE);
         let _ = join(waiter);
     });
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::super::wait::waiter;
-use super::{explore, join, kind, spawn};
+use super::{explore, join, kind, soon, spawn};
 use crate::error::ErrorKind;
-use crate::sync::now;
 
 #[test]
 fn a_value_ends_the_wait_whenever_it_comes() {
@@ -46,7 +45,7 @@ fn a_value_that_comes_as_the_time_ends_is_not_lost() {
     explore(|| {
         let (wait, done) = waiter();
         let giver = spawn(move || done.complete(Ok(1)));
-        let in_time = wait.wait(Some(now()));
+        let in_time = wait.wait(Some(soon()));
         assert!(matches!(in_time, None | Some(Ok(1))), "{in_time:?}");
         if in_time.is_none() {
             assert_eq!(wait.wait(None), Some(Ok(1)));
@@ -59,7 +58,7 @@ fn a_value_that_comes_as_the_time_ends_is_not_lost() {
 fn a_wait_whose_time_is_over_ends_without_a_value() {
     explore(|| {
         let (wait, done) = waiter::<()>();
-        assert_eq!(wait.wait(Some(now())), None);
+        assert_eq!(wait.wait(Some(soon())), None);
         done.complete(Ok(()));
     });
 }
