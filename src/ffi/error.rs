@@ -67,6 +67,10 @@ pub enum bmclink_err {
     Io = -24,
     /// Our bug: a panic, which was caught.
     Internal = -25,
+    /// The BMC's configuration was changed while this was under way.
+    Reconfigured = -26,
+    /// Another session took SOL away.
+    Stolen = -27,
 }
 
 /// How far login, session or console had come when something failed.
@@ -208,6 +212,8 @@ mod tests {
             ErrorKind::Misuse => bmclink_err::Misuse,
             ErrorKind::Io => bmclink_err::Io,
             ErrorKind::Internal => bmclink_err::Internal,
+            ErrorKind::Reconfigured => bmclink_err::Reconfigured,
+            ErrorKind::Stolen => bmclink_err::Stolen,
         }
     }
 
