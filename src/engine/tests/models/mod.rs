@@ -1,5 +1,6 @@
-//! Models of what threads hand each other (promise `no_lost_wakeup`): loom runs each one in every order in which its
-//! threads can take their turns, and reports a deadlock when a thread is left asleep.
+//! Models of what threads hand each other (promise `no_lost_wakeup`): loom runs each one in every
+//! order in which its threads can take their turns, and reports a deadlock when a thread is left
+//! asleep.
 //!
 //! Run by `tests/model.sh`. A model that is to fail shows that the ones beside it could.
 
