@@ -29,6 +29,7 @@
  *     console      the serial console of a BMC
  *     reader       one of many that see all a console prints
  *     event_queue  which of many consoles have something; one file descriptor for all of them
+ *     stats        what an engine or a BMC counted, at one moment
  *     sim          simulated BMCs, to try all this without hardware
  *
  * Handles are names, not addresses: the library never follows one. A handle that is NULL, was
@@ -421,7 +422,7 @@ typedef enum bmclink_timing {
      */
     BMCLINK_TIMING_REQUEST_MAX = 5,
     /**
-     * A keepalive is sent so long after the last answer. Default 18 s.
+     * A keepalive is sent so long after the last answer. Default 24 s.
      */
     BMCLINK_TIMING_KEEPALIVE = 6,
     /**
@@ -539,7 +540,150 @@ typedef enum bmclink_counter {
      * A port the BMC named for SOL that is not the session's and is not used; else 0.
      */
     BMCLINK_COUNTER_OTHER_PORT = 12,
+    /**
+     * How long ago the last byte came, in milliseconds; UINT64_MAX before the first.
+     */
+    BMCLINK_COUNTER_LAST_DATA_MS = 13,
 } bmclink_counter;
+
+/**
+ * What is counted. Numbers are never used again for something else; a later version may have
+ * more. Those marked * are of one BMC too, all others only of an engine and its threads.
+ */
+typedef enum bmclink_stat {
+    /**
+     * BMCs opened and not freed.
+     */
+    BMCLINK_STAT_BMCS = 1,
+    /**
+     * Sessions that are up.
+     */
+    BMCLINK_STAT_SESSIONS = 2,
+    /**
+     * Consoles that are connected.
+     */
+    BMCLINK_STAT_CONSOLES = 3,
+    /**
+     * Logins under way that count for bmclink_engine_options_set_logins_at_once.
+     */
+    BMCLINK_STAT_LOGINS_RUNNING = 4,
+    /**
+     * BMCs that wait for their login to begin.
+     */
+    BMCLINK_STAT_LOGINS_WAITING = 5,
+    /**
+     * * Logins that succeeded.
+     */
+    BMCLINK_STAT_LOGINS = 6,
+    /**
+     * * Logins that failed, by whatever cause.
+     */
+    BMCLINK_STAT_LOGINS_FAILED = 7,
+    /**
+     * * Sessions that were up and ended without being closed from here.
+     */
+    BMCLINK_STAT_SESSIONS_LOST = 8,
+    /**
+     * * Datagrams received.
+     */
+    BMCLINK_STAT_DATAGRAMS_RECEIVED = 9,
+    /**
+     * Bytes in them.
+     */
+    BMCLINK_STAT_BYTES_RECEIVED = 10,
+    /**
+     * * Datagrams sent.
+     */
+    BMCLINK_STAT_DATAGRAMS_SENT = 11,
+    /**
+     * Bytes in them.
+     */
+    BMCLINK_STAT_BYTES_SENT = 12,
+    /**
+     * Datagrams the kernel did not take to send.
+     */
+    BMCLINK_STAT_SEND_FAILED = 13,
+    /**
+     * Datagrams from addresses that are no BMC's.
+     */
+    BMCLINK_STAT_STRANGERS = 14,
+    /**
+     * * Datagrams thrown away because their BMC had sent more than its share.
+     */
+    BMCLINK_STAT_OVER_SHARE = 15,
+    /**
+     * Datagrams the kernel had no room for in the receive buffers.
+     */
+    BMCLINK_STAT_KERNEL_DROPPED = 16,
+    /**
+     * * ICMP errors.
+     */
+    BMCLINK_STAT_ICMP_ERRORS = 17,
+    /**
+     * Sockets.
+     */
+    BMCLINK_STAT_SOCKETS = 18,
+    /**
+     * The smallest receive buffer the kernel gave, in its own bytes.
+     */
+    BMCLINK_STAT_RECEIVE_BUFFER_LEN = 19,
+    /**
+     * System calls on sockets.
+     */
+    BMCLINK_STAT_SOCKET_CALLS = 20,
+    /**
+     * Calls that were taken from other threads.
+     */
+    BMCLINK_STAT_CALLS = 21,
+    /**
+     * Calls that wait to be taken.
+     */
+    BMCLINK_STAT_CALLS_WAITING = 22,
+    /**
+     * Turns of the engine's loops.
+     */
+    BMCLINK_STAT_TURNS = 23,
+    /**
+     * Turns that began with datagrams left over from the one before.
+     */
+    BMCLINK_STAT_TURNS_BEHIND = 24,
+    /**
+     * Deadlines that came up.
+     */
+    BMCLINK_STAT_DEADLINES = 25,
+    /**
+     * Panics inside sessions, each of which ended its session.
+     */
+    BMCLINK_STAT_PANICS = 26,
+    /**
+     * * Datagrams thrown away, of a BMC: by whatever reason but its share.
+     */
+    BMCLINK_STAT_DATAGRAMS_DROPPED = 27,
+    /**
+     * * Requests sent again.
+     */
+    BMCLINK_STAT_REQUEST_RETRANSMITS = 28,
+    /**
+     * * SOL packets sent again.
+     */
+    BMCLINK_STAT_SOL_RETRANSMITS = 29,
+    /**
+     * * SOL packets received again.
+     */
+    BMCLINK_STAT_SOL_DUPLICATES = 30,
+    /**
+     * * Requests that wait for a response.
+     */
+    BMCLINK_STAT_REQUESTS_WAITING = 31,
+    /**
+     * * The smoothed round trip, in microseconds; not there before the first answer.
+     */
+    BMCLINK_STAT_ROUND_TRIP_US = 32,
+    /**
+     * * How long ago the last valid packet came, in milliseconds; not there without a session.
+     */
+    BMCLINK_STAT_LAST_HEARD_MS = 33,
+} bmclink_stat;
 
 /**
  * What a console's callback is told of.
@@ -631,6 +775,11 @@ typedef struct bmclink_reader bmclink_reader;
  * Simulated BMCs on the loopback device, with threads of their own.
  */
 typedef struct bmclink_sim bmclink_sim;
+
+/**
+ * What was counted, at one moment.
+ */
+typedef struct bmclink_stats bmclink_stats;
 
 /**
  * Takes one log message: `level` is one of BMCLINK_LOG_*, `target` names the part of the library,
@@ -832,6 +981,20 @@ int32_t bmclink_engine_options_set_resolvers(struct bmclink_engine_options *opti
  */
 int32_t bmclink_engine_options_set_dispatchers_max(struct bmclink_engine_options *options,
                                                    uint32_t threads);
+
+/**
+ * Sets how many logins begin per second, over all threads, 1 to 1000000, or 0 for no limit.
+ * Default 2000.
+ */
+int32_t bmclink_engine_options_set_login_rate(struct bmclink_engine_options *options,
+                                              uint32_t logins);
+
+/**
+ * Sets how many logins may be under way at once, over all threads, 1 to 1000000. Default 1024. A
+ * BMC that has not let us in within 3 s is not counted any more.
+ */
+int32_t bmclink_engine_options_set_logins_at_once(struct bmclink_engine_options *options,
+                                                  uint32_t logins);
 
 /**
  * Frees engine options. Engines made with them keep what they have. NULL is fine.
@@ -1409,6 +1572,43 @@ int32_t bmclink_event_queue_fd(struct bmclink_event_queue *queue);
  * Waits in other threads end with BMCLINK_ERR_CLOSED, and the file descriptor is closed.
  */
 int32_t bmclink_event_queue_free(struct bmclink_event_queue *queue);
+
+/**
+ * Takes a snapshot of what an engine counted since it was made. To be freed with
+ * bmclink_stats_free.
+ *
+ * `shard` is the number of one of its threads, from 0, or -1 for all of them together. Blocks for
+ * one turn of each thread's loop; fails with BMCLINK_ERR_TIMED_OUT when one takes two seconds,
+ * with BMCLINK_ERR_MISUSE for a thread it does not have.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_engine_stats(struct bmclink_engine *engine,
+                             int32_t shard,
+                             struct bmclink_stats **stats);
+
+/**
+ * Takes a snapshot of what was counted of a BMC since it was opened, over all its sessions. To be
+ * freed with bmclink_stats_free. Blocks for one turn of an engine's loop; fails with
+ * BMCLINK_ERR_TIMED_OUT when that takes two seconds.
+ */
+BMCLINK_MUST_USE int32_t bmclink_bmc_stats(struct bmclink_bmc *bmc, struct bmclink_stats **stats);
+
+/**
+ * Gives one of the numbers, BMCLINK_STAT_*, in `value`. Does not block. Fails with
+ * BMCLINK_ERR_MISUSE when the snapshot does not have it, and writes nothing then.
+ */
+int32_t bmclink_stats_value(struct bmclink_stats *stats, int32_t stat, uint64_t *value);
+
+/**
+ * The name of one of BMCLINK_STAT_*, like "logins_failed": static, NULL for a number that is none.
+ * Counting up from 1 until NULL gives them all.
+ */
+const char *bmclink_stat_name(int32_t stat);
+
+/**
+ * Frees a snapshot. NULL is fine.
+ */
+int32_t bmclink_stats_free(struct bmclink_stats *stats);
 
 /**
  * Starts simulated BMCs on the loopback device: complete ones, with users "admin" (password

@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "library",
     "error",
     "log",
@@ -22,6 +22,7 @@ const SOURCES: [&str; 10] = [
     "console",
     "callback",
     "queue",
+    "stats",
     "sim",
 ];
 

@@ -13,7 +13,7 @@ use super::watch::{Place, Watch, Watches};
 use crate::config::ConsoleConfig;
 use crate::console::{Cursor, Log};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::{AtomicBool, Condvar, Mutex};
+use crate::sync::{AtomicBool, Condvar, Mutex, now};
 
 /// One console.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ struct Inner {
     /// A write found no room for all it had, and nobody was told of room since.
     starved: bool,
     stats: ConsoleStats,
+    last_data: Option<Instant>,
     watches: Watches,
 }
 
@@ -72,6 +73,7 @@ impl ConsoleShared {
             in_session: 0,
             starved: false,
             stats: ConsoleStats::default(),
+            last_data: None,
             watches: Watches::default(),
         };
         ConsoleShared {
@@ -97,7 +99,8 @@ impl ConsoleShared {
     pub fn stats(&self) -> ConsoleStats {
         let inner = self.inner.lock();
         let pending = inner.input.len() as u64 + inner.in_session;
-        ConsoleStats { pending, ..inner.stats.clone() }
+        let last_data = inner.last_data.map(|at| now().saturating_duration_since(at));
+        ConsoleStats { pending, last_data, ..inner.stats.clone() }
     }
 
     pub fn cursor(&self, replay: bool) -> Cursor {
@@ -341,8 +344,9 @@ impl ConsoleShared {
     }
 
     /// Adds characters and wakes whoever reads.
-    pub fn push(&self, characters: &[u8]) {
+    pub fn push(&self, at: Instant, characters: &[u8]) {
         let mut inner = self.inner.lock();
+        inner.last_data = Some(at);
         inner.log.push(characters);
         inner.stats.received += characters.len() as u64;
         let watches = inner.tell(Events::READABLE);

@@ -258,11 +258,11 @@ impl Shard {
                 Output::Transmit => self.sockets.send(live.socket, live.peer, &out),
                 Output::SolCharacters => self.characters.extend_from_slice(&out),
                 Output::Event(event) => {
-                    self.push_characters(bmc);
+                    self.push_characters(now, bmc);
                     self.on_event(bmc, event);
                 }
                 Output::Timeout(deadline) => {
-                    self.push_characters(bmc);
+                    self.push_characters(now, bmc);
                     if self.open_console(now, bmc) || self.feed(now, bmc) {
                         continue;
                     }
@@ -277,12 +277,12 @@ impl Shard {
     }
 
     /// Hands a turn's characters to the console: one lock and one wake for all of them.
-    fn push_characters(&mut self, bmc: BmcKey) {
+    fn push_characters(&mut self, now: Instant, bmc: BmcKey) {
         if self.characters.is_empty() {
             return;
         }
         if let Some(console) = self.bmcs.get(bmc).and_then(|slot| slot.console.as_ref()) {
-            console.shared.push(&self.characters);
+            console.shared.push(now, &self.characters);
         }
         self.characters.clear();
     }

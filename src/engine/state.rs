@@ -1,5 +1,7 @@
 //! What is said of a console to whoever asks.
 
+use std::time::Duration;
+
 /// Where a console is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsoleState {
@@ -49,4 +51,6 @@ pub struct ConsoleStats {
     pub characters_max: usize,
     /// A port the BMC named for SOL that is not the session's. The session's is used.
     pub other_port: Option<u16>,
+    /// How long ago the last byte came; `None` before the first.
+    pub last_data: Option<Duration>,
 }

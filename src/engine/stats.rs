@@ -34,7 +34,8 @@ pub struct ShardStats {
     pub sessions: usize,
     /// Consoles that are connected.
     pub consoles: usize,
-    /// Logins under way that count for [`EngineConfig::logins_at_once`](crate::EngineConfig::logins_at_once).
+    /// Logins under way that count for
+    /// [`logins_at_once`](crate::EngineConfig::logins_at_once).
     pub logins_running: usize,
     /// BMCs that wait for their login to begin.
     pub logins_waiting: usize,

@@ -110,7 +110,7 @@ pub enum bmclink_timing {
     RequestFirst = 4,
     /// The longest wait for a command's answer before it is sent again. Default 4 s.
     RequestMax = 5,
-    /// A keepalive is sent so long after the last answer. Default 18 s.
+    /// A keepalive is sent so long after the last answer. Default 24 s.
     Keepalive = 6,
     /// Up to so much is added to it by chance, so that many BMCs do not beat in step. Default 3 s.
     KeepaliveJitter = 7,

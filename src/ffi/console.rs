@@ -175,6 +175,8 @@ pub enum bmclink_counter {
     CharactersMax = 11,
     /// A port the BMC named for SOL that is not the session's and is not used; else 0.
     OtherPort = 12,
+    /// How long ago the last byte came, in milliseconds; UINT64_MAX before the first.
+    LastDataMs = 13,
 }
 
 fn set(
@@ -600,6 +602,7 @@ fn count(stats: &ConsoleStats, counter: i32) -> Result<u64> {
         10 => stats.unavailable.into(),
         11 => stats.characters_max as u64,
         12 => stats.other_port.map_or(0, u64::from),
+        13 => stats.last_data.map_or(u64::MAX, |age| age.as_millis() as u64),
         _ => return Err(Error::misuse(format!("no counter has number {counter}"))),
     })
 }

@@ -143,6 +143,26 @@ pub extern "C" fn bmclink_engine_options_set_dispatchers_max(
     guard(|| set(options, |config| config.dispatchers_max = threads as usize))
 }
 
+/// Sets how many logins begin per second, over all threads, 1 to 1000000, or 0 for no limit.
+/// Default 2000.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_engine_options_set_login_rate(
+    options: *mut bmclink_engine_options,
+    logins: u32,
+) -> i32 {
+    guard(|| set(options, |config| config.login_rate = logins))
+}
+
+/// Sets how many logins may be under way at once, over all threads, 1 to 1000000. Default 1024. A
+/// BMC that has not let us in within 3 s is not counted any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_engine_options_set_logins_at_once(
+    options: *mut bmclink_engine_options,
+    logins: u32,
+) -> i32 {
+    guard(|| set(options, |config| config.logins_at_once = logins as usize))
+}
+
 /// Frees engine options. Engines made with them keep what they have. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_engine_options_free(options: *mut bmclink_engine_options) -> i32 {

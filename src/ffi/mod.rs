@@ -16,3 +16,4 @@ mod library;
 mod log;
 mod queue;
 mod sim;
+mod stats;

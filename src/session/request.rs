@@ -192,6 +192,7 @@ impl Requests {
             Repeat::ByCommand if acts(request.net_fn, request.cmd) => 2,
             _ => self.timing.transmissions,
         };
+        self.make_room();
         self.queue.push_back(Queued {
             origin,
             request,
@@ -201,6 +202,12 @@ impl Requests {
             steady: 1,
             limit: Some(self.timing.total()),
         });
+    }
+
+    /// Room for one more, and no more than that: of ten thousand sessions nearly all have nothing
+    /// to ask but whether the BMC is still there.
+    fn make_room(&mut self) {
+        self.queue.reserve_exact(1);
     }
 
     /// Takes a request that is sent before all that wait.
@@ -220,12 +227,14 @@ impl Requests {
             steady: KEEPALIVE_STEADY,
             limit: None,
         };
+        self.make_room();
         self.queue.push_front(queued);
     }
 
     /// Takes a request that must be done with within `limit`.
     pub fn submit_within(&mut self, origin: Origin, request: Request, limit: Duration) {
         let half = limit / 2;
+        self.make_room();
         self.queue.push_back(Queued {
             origin,
             request,
@@ -275,6 +284,7 @@ impl Requests {
             request: queued.request,
         };
         sent.plan(now);
+        self.in_flight.reserve_exact(1);
         self.in_flight.push(sent);
         true
     }

@@ -297,6 +297,7 @@ impl Sol {
     }
 
     fn want(&mut self, step: Step, command: u8, data: Vec<u8>, limit: Option<Duration>) {
+        self.wanted.reserve_exact(1);
         self.wanted.push_back((step, internal(net_fn::APP, command, data), limit));
     }
 

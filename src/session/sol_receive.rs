@@ -29,10 +29,17 @@ struct Taken {
 
 impl Taken {
     fn of(characters: &[u8]) -> Self {
-        // FNV-1a: quick for short input, and nobody gains from a collision with themselves.
-        let hash = characters.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        // As FNV-1a, eight bytes at a time and mixed once more: quick, and nobody gains from a
+        // collision with themselves.
+        let (words, rest) = characters.as_chunks::<8>();
+        let step = |hash: u64, word: u64| {
+            let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ (mixed >> 32)
+        };
+        let hash = words
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, word| step(hash, u64::from_le_bytes(*word)));
+        let hash = rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte)));
         Taken { len: characters.len(), hash }
     }
 

@@ -402,9 +402,62 @@ static void callbacks(void)
     sleep_ms(100);
 }
 
+static uint64_t value(bmclink_stats *stats, int32_t stat)
+{
+    uint64_t value = 0;
+    OK(bmclink_stats_value(stats, stat, &value));
+    return value;
+}
+
+/* What was counted of the engine, of each of its threads, and of a BMC. */
+static void counting(void)
+{
+    struct setup s;
+    bmclink_stats *stats = NULL;
+    bmclink_stats *thread;
+    uint64_t turns = 0, none = 7;
+    int32_t names = 0;
+
+    MISUSE(bmclink_engine_stats(NULL, -1, &stats));
+    MISUSE(bmclink_bmc_stats(NULL, &stats));
+    OK(bmclink_stats_free(NULL));
+    while (bmclink_stat_name(names + 1) != NULL)
+        names++;
+    IS(BMCLINK_STAT_LAST_HEARD_MS, names);
+    TRUE(strcmp(bmclink_stat_name(BMCLINK_STAT_KERNEL_DROPPED), "kernel_dropped") == 0);
+    TRUE(bmclink_stat_name(0) == NULL && bmclink_stat_name(-1) == NULL);
+
+    set_up(&s);
+    OK(bmclink_console_connect(s.consoles[1], PATIENCE));
+    MISUSE(bmclink_engine_stats(s.engine, -1, NULL));
+    MISUSE(bmclink_engine_stats(s.engine, 64, &stats));
+    TRUE(stats == NULL);
+    OK(bmclink_engine_stats(s.engine, -1, &stats));
+    IS(COUNT, value(stats, BMCLINK_STAT_BMCS));
+    IS(1, value(stats, BMCLINK_STAT_CONSOLES));
+    IS(1, value(stats, BMCLINK_STAT_LOGINS));
+    MISUSE(bmclink_stats_value(stats, BMCLINK_STAT_ROUND_TRIP_US, &none));
+    MISUSE(bmclink_stats_value(stats, 1000, &none));
+    MISUSE(bmclink_stats_value(stats, BMCLINK_STAT_BMCS, NULL));
+    TRUE(none == 7);
+    for (int32_t i = 0; bmclink_engine_stats(s.engine, i, &thread) == BMCLINK_OK; i++) {
+        turns += value(thread, BMCLINK_STAT_TURNS);
+        OK(bmclink_stats_free(thread));
+    }
+    TRUE(turns >= value(stats, BMCLINK_STAT_TURNS));
+    OK(bmclink_stats_free(stats));
+    MISUSE(bmclink_stats_value(stats, BMCLINK_STAT_BMCS, &none));
+    MISUSE(bmclink_stats_free(stats));
+
+    OK(bmclink_console_counter(s.consoles[1], BMCLINK_COUNTER_LAST_DATA_MS, &none));
+    TRUE(none == UINT64_MAX);
+    tear_down(&s);
+}
+
 int main(void)
 {
     misuse();
+    counting();
     many_consoles();
     a_queue_is_freed_under_waiting_threads();
     callbacks();

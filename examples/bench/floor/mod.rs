@@ -135,7 +135,8 @@ fn notes(rounds: usize, seconds: f64) -> Vec<String> {
     vec![
         format!("Budget: at most {BUDGET} times the floor, one console."),
         format!(
-            "Median (least to most) of {rounds} rounds of {seconds} s, in turn; ratios pair by pair."
+            "Median (least to most) of {rounds} rounds of {seconds} s, in turn; ratios pair by \
+             pair."
         ),
         "CPU per packet: of the thread that drives the socket. One console has a reading thread, \
          which the whole process's figure holds; of several, nobody reads."

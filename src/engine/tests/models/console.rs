@@ -14,7 +14,7 @@ use super::{explore, join, kind, soon, spawn};
 use crate::config::ConsoleConfig;
 use crate::console::Cursor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sync::AtomicBool;
+use crate::sync::{AtomicBool, now};
 
 fn connected() -> Arc<ConsoleShared> {
     let config = ConsoleConfig { input_len: 2, ..ConsoleConfig::default() };
@@ -61,7 +61,7 @@ fn readers(event: fn(&ConsoleShared), expected: std::result::Result<&'static [u8
 
 #[test]
 fn characters_wake_every_reader() {
-    readers(|console| console.push(b"ab"), Ok(b"ab"));
+    readers(|console| console.push(now(), b"ab"), Ok(b"ab"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_close_wakes_every_reader() {
 #[test]
 fn last_characters_come_before_the_loss() {
     let event = |console: &ConsoleShared| {
-        console.push(b"a");
+        console.push(now(), b"a");
         console.set_unconnected(lost());
     };
     readers(event, Ok(b"a"));
@@ -88,7 +88,7 @@ fn a_read_whose_time_ends_loses_nothing() {
     explore(|| {
         let console = connected();
         let other = console.clone();
-        let shard = spawn(move || other.push(b"a"));
+        let shard = spawn(move || other.push(now(), b"a"));
         let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
         let mut read = || read(&console, &mut cursor, &mut out, Some(soon()), None);
         let first = read();
@@ -287,7 +287,7 @@ fn who_found_nothing_to_read_hears_of_characters() {
         let other = console.clone();
         let place = Place::new(0);
         let (list, _fd) = queue(&console, Some(&place), Events::READABLE);
-        let shard = spawn(move || other.push(b"a"));
+        let shard = spawn(move || other.push(now(), b"a"));
         let (mut cursor, mut out) = (console.cursor(true), [0; 8]);
         let mut read = || kind(console.read(&place, &mut cursor, &mut out, Some(soon()), None));
         match read() {
