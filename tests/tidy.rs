@@ -34,14 +34,18 @@ const fn outer(name: &'static str, imports: &'static [&'static str]) -> Layer {
     Layer { name, imports, reexports: true, pure: false }
 }
 
-const LAYERS: [Layer; 13] = [
+const LAYERS: [Layer; 14] = [
     layer("sync", &[]),
+    pure("bytes", &[]),
     pure("wire", &[]),
     pure("crypto", &["wire"]),
-    pure("session", &["wire", "crypto"]),
+    pure("session", &["wire", "crypto", "bytes"]),
     pure("console", &[]),
     // Of `wire` only the numbers and levels that stand directly in it: see `engine_parses`.
-    layer("engine", &["session", "console", "config", "credentials", "error", "sync", "wire"]),
+    layer(
+        "engine",
+        &["session", "console", "bytes", "config", "credentials", "error", "sync", "wire"],
+    ),
     layer("error", &["wire", "session"]),
     layer("config", &["wire", "crypto", "session", "error", "credentials"]),
     // A typed command is a raw one of a BMC, with its bytes read.
