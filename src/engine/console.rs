@@ -470,7 +470,7 @@ impl Inner {
         }
         match (self.state, &self.reason) {
             (ConsoleState::Connected, _) => Ok(()),
-            (ConsoleState::Unconnected, Some(reason)) if reason.kind() == ErrorKind::Lost => {
+            (ConsoleState::Unconnected, Some(reason)) if reason.kind().is_loss() => {
                 Err(reason.clone())
             }
             _ => Err(Error::new(ErrorKind::NotConnected)),
