@@ -62,7 +62,20 @@
 //!
 //! Bad credentials are final for the call that met them, and nothing is retried behind your
 //! back: BMCs lock accounts. A lost connection is reported by every reader and writer until
-//! [`Console::connect`] is called again.
+//! [`Console::connect`] is called again; unless the console is one that is kept.
+//!
+//! # What keeping means
+//!
+//! [`ConsoleConfig::always_on`] keeps a console connected from the moment it is opened,
+//! [`ConsoleConfig::on_demand`] while a [`Reader`] is attached. A failure or loss is then followed
+//! by another try: when, depends on the cause and is set by [`RetryConfig`]; at once when somebody
+//! attaches, and after [`Bmc::reconfigure`], [`Console::reconfigure`] and
+//! [`Credentials::update`]. Readers wait meanwhile; [`Console::why`] says how things stand.
+//!
+//! A BMC has one session, whoever uses it: two [`Bmc`]s with equal settings are the same one, and
+//! its commands and console share it. Another address or password ends that session with
+//! [`ErrorKind::Reconfigured`] for what was in flight and begins the next one; nothing of the old
+//! one reaches anybody any more.
 //!
 //! # What reading and writing mean
 //!
