@@ -19,8 +19,14 @@ const LONG: Duration = Duration::from_secs(60);
 fn simulator(count: usize, serial: Serial) -> Simulator {
     // Each simulator has its own port, and the several need addresses in a row.
     let bmc = BmcOptions::default();
-    Simulator::start(SimulatorOptions { port: 0, count, serial, bmc, ..SimulatorOptions::default() })
-        .expect("a simulator")
+    Simulator::start(SimulatorOptions {
+        port: 0,
+        count,
+        serial,
+        bmc,
+        ..SimulatorOptions::default()
+    })
+    .expect("a simulator")
 }
 
 fn engine() -> Engine {
@@ -73,14 +79,17 @@ fn assert_echoes(console: &Console, line: &[u8]) {
     assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(line));
 }
 
+/// The library's threads, and all descriptors.
 fn threads_and_descriptors() -> (usize, usize) {
-    let count = |what: &str| {
-        std::fs::read_dir(format!("/proc/self/{what}")).map_or(0, Iterator::count)
-    };
-    (count("task"), count("fd"))
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc").flatten();
+    let named = tasks.filter(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        name.starts_with("bmclink")
+    });
+    (named.count(), std::fs::read_dir("/proc/self/fd").expect("/proc").count())
 }
 
-/// Runs one test after the other: they count threads.
+/// Runs one test after the other: they count descriptors.
 fn alone() -> impl Drop {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -134,7 +143,8 @@ fn flap(cycles: usize, dwell: Duration) {
     let simulator = simulator(1, Serial::Echo);
     let engine = engine();
     let credentials = admin();
-    let (good, bad) = (at(simulator.address(0), &credentials), at(nobody(&simulator), &credentials));
+    let (good, bad) =
+        (at(simulator.address(0), &credentials), at(nobody(&simulator), &credentials));
     let bmc = engine.bmc(good.clone()).expect("a BMC");
     let console = bmc.console(ConsoleConfig::default().always_on()).expect("a console");
     for cycle in 0..cycles {

@@ -9,8 +9,11 @@ use bmclink::sim::net::Faults;
 use crate::check::Stream;
 use crate::fleet::{Fleet, GROUP, NOBODY, console_config, password};
 
-/// A bit of what goes wrong in a second at 2,000 BMCs.
+/// How much goes wrong in a second at 2,000 BMCs, and at a few.
 const PER_SECOND: u64 = 200;
+const PER_SECOND_MIN: u64 = 40;
+/// In how many turns a second is divided.
+const TURNS: u64 = 20;
 /// How long something stays wrong at most.
 const WRONG_MAX: u64 = 15_000;
 
@@ -68,7 +71,7 @@ impl<'a> Chaos<'a> {
         self.wrong.iter().any(|(_, other, _)| *other == number)
     }
 
-    /// A twentieth of a second of it.
+    /// A turn of it.
     pub fn disturb(&mut self) -> Result<(), String> {
         let now = Instant::now();
         let over: Vec<_> = self.wrong.extract_if(.., |(until, _, _)| *until <= now).collect();
@@ -76,17 +79,15 @@ impl<'a> Chaos<'a> {
             self.set_right(number, wrong);
         }
         let bmcs = self.fleet.places.len() as u64;
-        let mut events = PER_SECOND * bmcs / 20;
-        // In thousandths of BMCs, rounded by chance.
-        events = events / 2000 + u64::from(self.below(2000) < events % 2000);
-        for _ in 0..events {
+        let per_second = (PER_SECOND * bmcs / 2000).max(PER_SECOND_MIN);
+        for _ in 0..per_second / TURNS {
             let number = self.below(bmcs) as usize;
             self.disturb_one(now, number);
         }
         if self.below(40) == 0 {
             self.change_network();
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(1000 / TURNS));
         self.problem.take().map_or(Ok(()), Err)
     }
 

@@ -74,8 +74,8 @@ fn run(options: &Options) -> Result<(), String> {
     let chaos = thread::scope(|scope| {
         let checkers = checks.start(scope, &fleet, &stop);
         let mut chaos = Chaos::new(&fleet, options.seed);
-        let result = disturb(&mut chaos, &checks, options)
-            .and_then(|()| mend(&mut chaos, &fleet, &checks));
+        let result =
+            disturb(&mut chaos, &checks, options).and_then(|()| mend(&mut chaos, &fleet, &checks));
         stop.store(true, Ordering::Release);
         for checker in checkers {
             checker.join().map_err(|_| "a checker panicked".to_owned())?;

@@ -344,8 +344,7 @@ impl Supervisor {
         if ended.is_some() && session_is_over {
             return;
         }
-        let is_silent =
-            matches!(&event, SolEvent::Ended(failure) if self.is_silent(now, failure));
+        let is_silent = matches!(&event, SolEvent::Ended(failure) if self.is_silent(now, failure));
         let took_over = self.session().is_some_and(Session::sol_took_over);
         let Some(link) = &mut self.console else { return };
         let id = link.id;

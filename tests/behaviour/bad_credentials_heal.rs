@@ -25,7 +25,8 @@ fn refused(profile: Profile, by_level_only: bool) -> World {
 fn failures(world: &World) -> Vec<(ErrorKind, Duration)> {
     let mut failures = Vec::new();
     for (at, event) in &world.events {
-        if let Event::Console { change: ConsoleChange::Unconnected { reason, next_try }, .. } = event
+        if let Event::Console { change: ConsoleChange::Unconnected { reason, next_try }, .. } =
+            event
         {
             let next = next_try.expect("it is kept") - world.start;
             failures.push((reason.kind(), next - *at));

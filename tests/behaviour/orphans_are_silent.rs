@@ -104,9 +104,10 @@ fn assert_exact(world: &World, before: usize, was_connected: bool, what: &str) {
 
 /// A command in flight ended with the switch; one that waited for the login is the new one's.
 fn assert_answered_once(world: &World, token: u64, what: &str) {
-    let replies = world.events.iter().filter(
-        |(_, event)| matches!(event, Event::Reply { token: other, .. } if *other == token),
-    );
+    let replies = world
+        .events
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::Reply { token: other, .. } if *other == token));
     assert_eq!(replies.count(), 1, "{what}");
     let reply = world.reply(token).expect("just counted").map(drop);
     assert!(matches!(reply, Ok(()) | Err(ErrorKind::Reconfigured)), "{what}: {reply:?}");

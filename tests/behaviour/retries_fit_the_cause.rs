@@ -135,7 +135,7 @@ fn two_managers_do_not_fight_unless_told_to_and_then_ever_more_seldom() {
             assert!(kinds.iter().all(|kind| named.contains(kind)), "{profile:?}: {kinds:?}");
             assert!(profile != Profile::IpmiSim || kinds.contains(&ErrorKind::Stolen));
             let (ours, theirs, _) = rivalry(profile, seed, TakeOver::Always);
-            assert!(ours > 1 && ours + theirs < 25, "{profile:?} seed {seed}: {ours} {theirs}");
+            assert!(ours > 1 && ours + theirs < 30, "{profile:?} seed {seed}: {ours} {theirs}");
         });
     }
 }
@@ -203,7 +203,11 @@ fn sol_that_is_torn_down_without_a_word_is_noticed_and_repaired_at_once() {
             "{profile:?}: {changes:?}"
         );
         assert!(world.echo_works(), "{profile:?}");
-        assert_eq!(world.logins(1), 2, "{profile:?}: the session lives on, and so does the rival's");
+        assert_eq!(
+            world.logins(1),
+            2,
+            "{profile:?}: the session lives on, and so does the rival's"
+        );
     }
 }
 

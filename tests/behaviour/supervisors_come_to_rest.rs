@@ -195,14 +195,19 @@ fn assert_lives_are_right(world: &World) {
                 ConsoleChange::Unconnected { next_try, .. },
             ) => State::Unconnected(next_try.is_some()),
             (state, ConsoleChange::Closed) if state != State::Closed => State::Closed,
-            (state, ConsoleChange::Sol(SolEvent::InputLost { .. } | SolEvent::BreakDone { .. })) => {
-                state
-            }
+            (
+                state,
+                ConsoleChange::Sol(SolEvent::InputLost { .. } | SolEvent::BreakDone { .. }),
+            ) => state,
             (state @ State::Connected, ConsoleChange::Sol(_)) => state,
             (_, change) => panic!(
                 "seed {}: console {id} at {at:?}: {change:?}: {:#?}",
                 world.seed,
-                world.events.iter().filter(|(_, e)| matches!(e, Event::Console { .. })).collect::<Vec<_>>()
+                world
+                    .events
+                    .iter()
+                    .filter(|(_, e)| matches!(e, Event::Console { .. }))
+                    .collect::<Vec<_>>()
             ),
         };
         *state = next;
