@@ -116,9 +116,7 @@ impl Bmc {
         let (bmc, id) = (self.handle.clone(), self.handle.new_id());
         let inner = ConsoleInner { bmc, id, shared, readers: Mutex::new(0) };
         let console = Console { inner: Arc::new(inner) };
-        if opens {
-            console.inner.bmc.open_console(id, &console.inner.shared)?;
-        }
+        console.inner.bmc.open_console(id, &console.inner.shared, opens)?;
         Ok(console)
     }
 
@@ -234,7 +232,7 @@ impl Console {
             let (id, shared) = (self.inner.id, &self.inner.shared);
             self.inner.bmc.reconfigure_console(id, shared)?;
             if opens {
-                self.inner.bmc.open_console(id, shared)?;
+                self.inner.bmc.open_console(id, shared, true)?;
             }
         }
         Ok(())
