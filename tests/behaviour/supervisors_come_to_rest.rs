@@ -234,8 +234,8 @@ fn assert_answered(world: &World, asked: &Asked) {
         assert!(replied(*token) <= 1, "seed {seed}: cancelled request {token}");
     }
     for id in &asked.closed {
-        let is = |event: &Event| matches!(event, Event::Console { id: other, change: ConsoleChange::Closed } if other == id);
-        let closed = world.events.iter().filter(|(_, event)| is(event)).count();
+        let closed = Event::Console { id: *id, change: ConsoleChange::Closed };
+        let closed = world.events.iter().filter(|(_, event)| *event == closed).count();
         assert_eq!(closed, 1, "seed {seed}: console {id}");
     }
 }

@@ -22,12 +22,8 @@ fn impatient(mut config: BmcConfig) -> BmcConfig {
 
 fn always_on(bmc: &Bmc) -> Console {
     let mut config = ConsoleConfig::default().always_on();
-    config.retry = RetryConfig {
-        max: secs(2),
-        refused: secs(2),
-        stolen: secs(2),
-        ..RetryConfig::default()
-    };
+    config.retry =
+        RetryConfig { max: secs(2), refused: secs(2), stolen: secs(2), ..RetryConfig::default() };
     bmc.console(config).expect("a legal configuration")
 }
 
