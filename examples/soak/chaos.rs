@@ -111,7 +111,7 @@ impl<'a> Chaos<'a> {
             }
             3 | 4 => {
                 self.count("floods");
-                place.flood(200);
+                place.flood(100);
             }
             5 | 6 if !self.is_wrong(number) => {
                 self.count("moves");

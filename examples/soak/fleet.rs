@@ -16,6 +16,8 @@ use bmclink::{
 use crate::host::Host;
 use crate::{Options, wait};
 
+/// Bytes of the past that are kept of each console.
+const REPLAY_LEN: usize = 16 << 10;
 /// BMCs that share credentials.
 pub const GROUP: usize = 20;
 /// The first address of the BMCs, and a network where nobody is.
@@ -119,6 +121,19 @@ impl Fleet {
 
     pub fn all_connected(&self) -> bool {
         self.places.iter().all(is_connected)
+    }
+
+    /// Has every host print more than is kept; says whether all have.
+    pub fn fill_replays(&self) -> bool {
+        let mut full = true;
+        for place in &self.places {
+            let missing = (REPLAY_LEN as u64).saturating_sub(place.console.stats().received);
+            full &= missing == 0;
+            if missing > 0 && place.flood.load(Ordering::Relaxed) == 0 {
+                place.flood(missing / 26 + 1);
+            }
+        }
+        full
     }
 
     pub fn first_unconnected(&self) -> String {
@@ -225,7 +240,7 @@ fn home(simulator: &Simulator, number: usize, credentials: &Credentials) -> BmcC
 
 pub fn console_config() -> ConsoleConfig {
     let mut config = ConsoleConfig::default().always_on();
-    config.replay_len = 32 << 10;
+    config.replay_len = REPLAY_LEN;
     config.retry = RetryConfig {
         first: Duration::from_millis(500),
         max: Duration::from_secs(5),

@@ -64,8 +64,8 @@ fn run(options: &Options) -> Result<(), String> {
     let alone = Usage::now();
     let fleet = Fleet::start(options)?;
     wait("all connected at first", || fleet.all_connected())?;
-    // What all of them have said once is in their memory.
-    thread::sleep(Duration::from_secs(2));
+    // All that is kept of the past is there before memory is measured.
+    wait("all replays full", || fleet.fill_replays())?;
     let before = Usage::now();
     println!("{} consoles connected: {before}", options.bmcs);
 

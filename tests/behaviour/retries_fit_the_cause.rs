@@ -1,10 +1,11 @@
 //! Back-off: by what went wrong, and by how long the connection lived.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bmclink::session::Failure;
 use bmclink::sim::Profile;
-use bmclink::supervisor::{ConsoleChange, ConsoleSettings, Event, Keep};
-use bmclink::{ErrorKind, TakeOver};
+use bmclink::supervisor::{ConsoleChange, ConsoleSettings, Event, Keep, Output, Supervisor};
+use bmclink::{Cause, Error, ErrorKind, Stage, TakeOver};
 
 use crate::pair::{PROFILES, request, secs};
 use crate::seeds::for_seeds;
@@ -89,6 +90,48 @@ fn a_full_session_table_is_tried_slowly_and_leaves_nothing() {
         assert!(world.run_until(secs(40), World::is_connected), "{profile:?}");
         assert_eq!(world.sessions(1), 1);
     }
+}
+
+/// One of many BMCs whose password is wrong: when its logins began.
+fn refused_logins(number: u64, start: Instant, end: Instant) -> Vec<Duration> {
+    let target = World::new(Profile::Spec, 1, 1).target(1, "wrong");
+    let mut supervisor = Supervisor::new(target, number);
+    let refused = Error::from(Failure::new(Cause::Password, Stage::Rakp2));
+    supervisor.console_open(start, CONSOLE, &settings(Keep::Always)).expect("room");
+    let (mut now, mut begun, mut out) = (start, Vec::new(), Vec::new());
+    while now < end {
+        match supervisor.poll_output(now, &mut out) {
+            Output::Event(Event::Resolve { lookup }) => {
+                supervisor.handle_addresses(now, lookup, Ok(vec![address(1)]));
+            }
+            Output::Event(Event::WantsTurn) => {
+                begun.push(now - start);
+                supervisor.fail(now, &refused);
+            }
+            Output::Timeout(at) => {
+                now = at.expect("it is kept");
+                supervisor.handle_timeout(now);
+            }
+            _ => {}
+        }
+    }
+    begun
+}
+
+/// All at once at first, as after a power cut; then ever less so.
+#[test]
+fn ten_thousand_wrong_passwords_are_tried_once_a_minute_and_not_in_step() {
+    let (start, bmcs) = (Instant::now(), 10_000);
+    let mut per_second = vec![0; 601];
+    for number in 0..bmcs {
+        let begun = refused_logins(number, start, start + secs(600));
+        assert!((9..=10).contains(&begun.len()), "BMC {number}: {}", begun.len());
+        begun.iter().for_each(|at| per_second[at.as_secs() as usize] += 1);
+    }
+    // A fifteenth of them in a second of the first round, and no more than that later.
+    let most = per_second[1..].iter().max().expect("seconds");
+    assert!(*most < bmcs / 12, "{most} in one second");
+    assert!(per_second[400..600].iter().all(|count| *count < bmcs / 20), "{per_second:?}");
 }
 
 fn by(take_over: TakeOver) -> ConsoleSettings {
