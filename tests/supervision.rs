@@ -279,6 +279,30 @@ fn while_it_is_being_connected_nothing_is_written() {
     assert_eq!(String::from_utf8_lossy(&buffer[..len]), "in time", "nothing was sent later");
 }
 
+/// Also when it became one that is kept while somebody was attached already.
+#[test]
+fn a_console_on_demand_is_there_while_a_reader_is() {
+    let _alone = alone();
+    let simulator = simulator(1, Serial::Echo);
+    let engine = engine();
+    let bmc = engine.bmc(at(simulator.address(0), &admin())).expect("a BMC");
+    let console = bmc.console(ConsoleConfig::default()).expect("a console");
+    let reader = console.reader();
+    let on_demand = ConsoleConfig::default().on_demand(Duration::from_millis(50));
+    console.reconfigure(on_demand).expect("legal");
+    wait_connected(&console);
+    drop(console.reader());
+    thread::sleep(Duration::from_millis(200));
+    assert!(is_connected(&console), "one reader is left");
+    assert_echoes(&console, b"somebody is there");
+    drop(reader);
+    assert!(wait_until(LONG, || !is_connected(&console)));
+    assert_eq!(console.why().next_try, None);
+    let _another = console.reader();
+    wait_connected(&console);
+    assert_eq!((console.why().epoch, counters(&simulator, 0).rakp1), (2, 1));
+}
+
 #[test]
 fn without_credentials_nothing_is_sent() {
     let _alone = alone();

@@ -362,7 +362,7 @@ fn after_the_end_everything_is_refused() {
     supervisor.console_attached(world.now, CONSOLE, true);
     world.run_for(secs(60));
     let shut_down = Some(Err(ErrorKind::ShutDown));
-    assert_eq!((world.done(1), world.done(2)), (shut_down.clone(), shut_down));
+    assert_eq!((world.done(1), world.done(2)), (shut_down, shut_down));
     assert_eq!(world.reply(3).map(|reply| reply.map(drop)), Some(Err(ErrorKind::ShutDown)));
     assert_eq!(story(&world), ["connecting", "connected", "ShutDown"]);
     assert_eq!((world.sessions(1), world.bmc(1).sol_owner()), (0, None));

@@ -56,7 +56,7 @@ fn disturb(world: &mut World, number: u64, open: &mut Option<u64>) {
             *open = None;
         }
         (4, _) => {
-            let other = number % 2 == 0;
+            let other = number.is_multiple_of(2);
             world.reconfigure(world.target_with(1, |session| session.allow_null_user = other));
         }
         _ => drop(world.begin_command()),
