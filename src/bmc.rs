@@ -233,6 +233,11 @@ impl Console {
             self.inner.bmc.reconfigure_console(id, shared)?;
             if opens {
                 self.inner.bmc.open_console(id, shared, true)?;
+                // Those who came while that did not matter are there all the same.
+                let readers = self.inner.readers.lock();
+                if *readers > 0 {
+                    self.inner.bmc.attach_console(id, shared, true);
+                }
             }
         }
         Ok(())
