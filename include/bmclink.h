@@ -605,6 +605,14 @@ typedef enum bmclink_counter {
      * How long ago the last byte came, in milliseconds; UINT64_MAX before the first.
      */
     BMCLINK_COUNTER_LAST_DATA_MS = 13,
+    /**
+     * Bytes written to its log file and the predecessors of that.
+     */
+    BMCLINK_COUNTER_LOG_WRITTEN = 14,
+    /**
+     * Bytes that should be in its log file and are not: the disk was too slow, full, or not there.
+     */
+    BMCLINK_COUNTER_LOG_LOST = 15,
 } bmclink_counter;
 
 /**
@@ -1440,6 +1448,23 @@ int32_t bmclink_console_options_set_retry_ms(struct bmclink_console_options *opt
                                              uint32_t retry_ms);
 
 /**
+ * Has everything that happens at the console written to a file; `path` is NUL-terminated, NULL is
+ * for no file (the default).
+ *
+ * It gets the bytes as they are, with the time (UTC) before each line, and a line in dashes for
+ * everything else that happens. It is appended to, made with mode 0600, and open as long as the
+ * console is: one file descriptor each. Before it would get longer than `size_max` bytes, 4096 or
+ * more, it is set aside as `path`.1, which becomes .2 the next time, and so on up to `keep`, at
+ * most 1000; with a `size_max` of 0 it grows for ever.
+ *
+ * A full disk or a missing folder never stops the console: see bmclink_console_log_error.
+ */
+int32_t bmclink_console_options_set_log_file(struct bmclink_console_options *options,
+                                             const char *path,
+                                             uint64_t size_max,
+                                             uint32_t keep);
+
+/**
  * Frees console options. Consoles opened with them keep what they have. NULL is fine.
  */
 int32_t bmclink_console_options_free(struct bmclink_console_options *options);
@@ -1579,6 +1604,20 @@ int32_t bmclink_console_wait_state(struct bmclink_console *console,
  * is connected, or was never tried to be. Does not block.
  */
 int32_t bmclink_console_reason(struct bmclink_console *console);
+
+/**
+ * What the disk said last of the console's log file, as an error code and as this thread's last
+ * error; 0 when it takes text, or when there is no log file. What is not written is counted
+ * (BMCLINK_COUNTER_LOG_LOST), and marked in the file once that takes text again, which is tried
+ * every second. Does not block.
+ */
+int32_t bmclink_console_log_error(struct bmclink_console *console);
+
+/**
+ * Has the console's log file opened again before anything more is written to it: for programs that
+ * move it away. Does nothing without one. Does not block.
+ */
+int32_t bmclink_console_reopen_log(struct bmclink_console *console);
 
 /**
  * State, since when, why, and when it is tried again, all at one moment. Does not block.

@@ -1,6 +1,6 @@
 //! Consoles.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use super::guard::{Count, LastError, Number, guard, timeout};
 use super::handle::{self, Object, Out};
 use super::reader::bmclink_reader;
 use crate::bmc::{Console, Source, Subscription};
-use crate::config::ConsoleConfig;
+use crate::config::{ConsoleConfig, LogConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{ConsoleState, ConsoleStats, Keep, TakeOver};
 
@@ -153,6 +153,10 @@ pub enum bmclink_counter {
     OtherPort = 12,
     /// How long ago the last byte came, in milliseconds; UINT64_MAX before the first.
     LastDataMs = 13,
+    /// Bytes written to its log file and the predecessors of that.
+    LogWritten = 14,
+    /// Bytes that should be in its log file and are not: the disk was too slow, full, or not there.
+    LogLost = 15,
 }
 
 fn set(
@@ -328,6 +332,35 @@ pub extern "C" fn bmclink_console_options_set_retry_ms(
             } = ms(retry_ms);
         })?;
         if known { Ok(()) } else { Err(Error::misuse(format!("no wait has number {retry}"))) }
+    })
+}
+
+/// Has everything that happens at the console written to a file; `path` is NUL-terminated, NULL is
+/// for no file (the default).
+///
+/// It gets the bytes as they are, with the time (UTC) before each line, and a line in dashes for
+/// everything else that happens. It is appended to, made with mode 0600, and open as long as the
+/// console is: one file descriptor each. Before it would get longer than `size_max` bytes, 4096 or
+/// more, it is set aside as `path`.1, which becomes .2 the next time, and so on up to `keep`, at
+/// most 1000; with a `size_max` of 0 it grows for ever.
+///
+/// A full disk or a missing folder never stops the console: see bmclink_console_log_error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_console_options_set_log_file(
+    options: *mut bmclink_console_options,
+    path: *const c_char,
+    size_max: u64,
+    keep: u32,
+) -> i32 {
+    guard(|| {
+        let log = if path.is_null() {
+            None
+        } else {
+            // SAFETY: not NULL, and the caller promised a NUL at the end.
+            let path = unsafe { handle::text(path, "path") }?;
+            Some(LogConfig::new(path).rotate(size_max, keep as usize))
+        };
+        set(options, |config| config.log = log)
     })
 }
 
@@ -533,6 +566,28 @@ pub extern "C" fn bmclink_console_reason(console: *mut bmclink_console) -> i32 {
     guard(|| handle::object(console)?.console.reason().map_or(Ok(()), Err))
 }
 
+/// What the disk said last of the console's log file, as an error code and as this thread's last
+/// error; 0 when it takes text, or when there is no log file. What is not written is counted
+/// (BMCLINK_COUNTER_LOG_LOST), and marked in the file once that takes text again, which is tried
+/// every second. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_log_error(console: *mut bmclink_console) -> i32 {
+    guard(|| {
+        let status = handle::object(console)?.console.log_status();
+        status.and_then(|status| status.error).map_or(Ok(()), Err)
+    })
+}
+
+/// Has the console's log file opened again before anything more is written to it: for programs that
+/// move it away. Does nothing without one. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_reopen_log(console: *mut bmclink_console) -> i32 {
+    guard(|| {
+        handle::object(console)?.console.reopen_log();
+        Ok(())
+    })
+}
+
 /// State, since when, why, and when it is tried again, all at one moment. Does not block.
 ///
 /// `state` is one of BMCLINK_STATE_*. `reason` is the error code that bmclink_console_reason would
@@ -578,7 +633,12 @@ pub unsafe extern "C" fn bmclink_console_counter(
     guard(|| {
         // SAFETY: the caller gives NULL or a place for a number.
         let out = unsafe { Out::new(value, "value") }?;
-        out.set(count(&handle::object(console)?.console.stats(), counter)?);
+        let console = &handle::object(console)?.console;
+        out.set(match counter {
+            14 => console.log_status().map_or(0, |status| status.written),
+            15 => console.log_status().map_or(0, |status| status.lost),
+            counter => count(&console.stats(), counter)?,
+        });
         Ok(())
     })
 }

@@ -98,6 +98,9 @@ static void misuse(void)
     MISUSE(bmclink_reader_event_epoch(NULL));
     MISUSE(bmclink_reader_event_age_ms(NULL));
     MISUSE(bmclink_reader_event_reason(NULL));
+    MISUSE(bmclink_console_options_set_log_file(NULL, "log", 0, 0));
+    MISUSE(bmclink_console_log_error(NULL));
+    MISUSE(bmclink_console_reopen_log(NULL));
     MISUSE(bmclink_sim_reset(NULL, 0));
     MISUSE(bmclink_sim_steal_sol(NULL, 0));
     MISUSE(bmclink_sim_set_reachable(NULL, 0, 1));
@@ -115,6 +118,14 @@ static void misuse(void)
     MISUSE(bmclink_console_options_set_retry_ms(options, 0, 1000));
     MISUSE(bmclink_console_options_set_retry_ms(options, 7, 1000));
     OK(bmclink_console_open(s.bmc, options, &console));
+    OK(bmclink_console_log_error(console));
+    OK(bmclink_console_reopen_log(console));
+    OK(bmclink_console_options_set_log_file(options, "", 0, 0));
+    MISUSE(bmclink_console_reconfigure(console, options));
+    OK(bmclink_console_options_set_log_file(options, "log", 4095, 0));
+    MISUSE(bmclink_console_reconfigure(console, options));
+    MISUSE(bmclink_console_options_set_log_file(options, "\xff", 0, 0));
+    OK(bmclink_console_options_set_log_file(options, NULL, 0, 0));
     OK(bmclink_console_options_set_instance(options, 16));
     MISUSE(bmclink_console_reconfigure(console, options));
     OK(bmclink_reader_open(console, 1, &reader));
@@ -280,8 +291,19 @@ static void a_console_heals(void)
     IS(4, (int64_t)until(reader, BMCLINK_EVENT_CONNECTED));
     echoes(console, reader);
 
-    /* Equal options and a longer replay break nothing; another take-over does. */
+    /* Equal options, a log and a longer replay break nothing; another take-over does. */
+    uint64_t lost = 0;
     OK(bmclink_console_reconfigure(console, options));
+    OK(bmclink_console_options_set_log_file(options, "/dev/full", 0, 0));
+    OK(bmclink_console_reconfigure(console, options));
+    echoes(console, reader);
+    for (int ms = 0; ms < PATIENCE && lost == 0; ms++) {
+        sleep_ms(1);
+        OK(bmclink_console_counter(console, BMCLINK_COUNTER_LOG_LOST, &lost));
+    }
+    TRUE(lost > 0);
+    IS(BMCLINK_ERR_IO, bmclink_console_log_error(console));
+    TRUE(strstr(bmclink_last_error(), "/dev/full") != NULL);
     OK(bmclink_console_options_set_replay_len(options, 1 << 20));
     OK(bmclink_console_reconfigure(console, options));
     echoes(console, reader);
