@@ -118,9 +118,7 @@ impl Bmc {
         let inner = ConsoleInner { bmc, id, shared, readers, log: log_shared };
         let console = Console { inner: Arc::new(inner) };
         console.inner.write_log(log)?;
-        if opens {
-            console.inner.bmc.open_console(id, &console.inner.shared)?;
-        }
+        console.inner.bmc.open_console(id, &console.inner.shared, opens)?;
         Ok(console)
     }
 
@@ -242,8 +240,8 @@ impl Console {
     ///
     /// What is about SOL itself (`instance`, `take_over`, retransmission) closes SOL and opens it
     /// again; readers wait meanwhile. The rest (`replay_len`, `input_len`, `keep`, `retry`, `log`)
-    /// breaks nothing, and neither do equal values. A console that is kept and not connected is tried at once.
-    /// Fails with `Misuse` for settings out of range.
+    /// breaks nothing, and neither do equal values. A console that is kept and not connected is
+    /// tried at once. Fails with `Misuse` for settings out of range.
     pub fn reconfigure(&self, config: ConsoleConfig) -> Result<()> {
         config.check()?;
         if self.inner.shared.is_closed() {
@@ -255,7 +253,7 @@ impl Console {
             let (id, shared) = (self.inner.id, &self.inner.shared);
             self.inner.bmc.reconfigure_console(id, shared)?;
             if opens {
-                self.inner.bmc.open_console(id, shared)?;
+                self.inner.bmc.open_console(id, shared, true)?;
             }
         }
         Ok(())

@@ -72,6 +72,7 @@
 //!
 //! [`Reader::next`] gives what happened at the console, each event at its place among the bytes:
 //! connections and their ends, gaps, breaks, overruns, lost input.
+//! [`ConsoleConfig::log`] has all of it written to a file, with the time before each line.
 //!
 //! Every reader sees all bytes. A reader that stays away loses its own oldest ones, is told how
 //! many ([`Reader::lost`]), and disturbs nobody. A writer is taken from only as much as there is
@@ -128,6 +129,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod bmc;
+mod bytes;
 mod command;
 mod config;
 mod console;

@@ -101,11 +101,13 @@ impl<E: Clone> Log<E> {
         }
         let kept = bytes.len().min(self.len_max);
         let dropped = bytes.len() - kept;
-        self.drop_bytes((self.bytes.len() + kept).saturating_sub(self.len_max));
-        self.start += dropped as u64;
+        let excess = (self.bytes.len() + kept).saturating_sub(self.len_max);
+        if excess + dropped > 0 {
+            self.start += dropped as u64;
+            self.drop_bytes(excess);
+        }
         self.grow(kept);
         self.bytes.extend(&bytes[dropped..]);
-        self.stamps.drop_before(self.start);
     }
 
     /// Puts an event behind all bytes; the oldest one gives way.
@@ -113,6 +115,10 @@ impl<E: Clone> Log<E> {
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
             self.events_start += 1;
+        }
+        if self.events.len() == self.events.capacity() {
+            // Most consoles have two for long: that they are being connected, and that they are.
+            self.events.reserve_exact(self.events.len().max(2));
         }
         self.events.push_back((self.end(), event));
     }
@@ -164,9 +170,11 @@ impl<E: Clone> Log<E> {
     pub fn read(&self, cursor: &mut Cursor, out: &mut [u8]) -> usize {
         self.skip_lost(cursor, u64::MAX);
         let copied = self.copy(cursor, out);
-        self.skip_events(cursor);
-        while self.event(cursor).is_some_and(|(at, _)| *at < cursor.offset) {
-            cursor.event += 1;
+        if cursor.event < self.events_end() {
+            self.skip_events(cursor);
+            while self.event(cursor).is_some_and(|(at, _)| *at < cursor.offset) {
+                cursor.event += 1;
+            }
         }
         copied
     }

@@ -9,7 +9,7 @@ use super::shard::Shard;
 use super::slots::{BmcKey, BmcShared, Call, Slot};
 use super::stats::{BmcStats, ShardStats};
 use super::wait::Completer;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Reply, Request};
 
 /// How long the shard may take to close its sessions when the engine is dropped.
@@ -45,7 +45,7 @@ impl Shard {
     pub(super) fn on_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Add { shared, chance, done } => {
-                done.complete(Ok(self.bmcs.insert(Slot::new(shared, chance))));
+                done.complete(Ok(self.bmcs.insert(Box::new(Slot::new(shared, chance)))));
             }
             Command::Release { bmc } => self.with(now, bmc, |slot| slot.supervisor.release(now)),
             Command::Connect { bmc, token, done } => self.with(now, bmc, |slot| {
@@ -60,7 +60,7 @@ impl Shard {
                 slot.supervisor.submit(now, request);
             }),
             Command::Cancel { bmc, token } => self.with(now, bmc, |slot| {
-                slot.calls.remove(&token);
+                drop(slot.take_call(token));
                 slot.supervisor.cancel(now, token);
             }),
             Command::Reconfigured { bmc } => self.with(now, bmc, |slot| {
@@ -97,7 +97,13 @@ impl Shard {
         self.stopping = Some(now + SHUTDOWN_TIME);
         let all: Vec<BmcKey> = self.bmcs.keys().collect();
         for bmc in all {
-            self.with(now, bmc, |slot| slot.supervisor.shut_down(now));
+            self.with(now, bmc, |slot| {
+                slot.supervisor.shut_down(now);
+                // Also those that were never connected: somebody may wait for that.
+                for link in &slot.consoles {
+                    link.shared.set_unconnected(Error::new(ErrorKind::ShutDown));
+                }
+            });
         }
     }
 }

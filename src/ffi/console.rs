@@ -591,9 +591,9 @@ pub extern "C" fn bmclink_console_reopen_log(console: *mut bmclink_console) -> i
 /// State, since when, why, and when it is tried again, all at one moment. Does not block.
 ///
 /// `state` is one of BMCLINK_STATE_*. `reason` is the error code that bmclink_console_reason would
-/// give; when it is not 0, stage, codes and text are this thread's last error. `since_ms` is for how
-/// long it has been in that state, `next_try_ms` in how long it is tried again: UINT64_MAX when that
-/// is not planned. Both are in milliseconds.
+/// give; when it is not 0, stage, codes and text are this thread's last error. `since_ms` is for
+/// how long it has been in that state, `next_try_ms` in how long it is tried again: UINT64_MAX when
+/// that is not planned. Both are in milliseconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bmclink_console_why(
     console: *mut bmclink_console,

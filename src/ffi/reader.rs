@@ -212,8 +212,9 @@ pub extern "C" fn bmclink_reader_event_age_ms(reader: *mut bmclink_reader) -> i6
     })
 }
 
-/// The reason of the BMCLINK_EVENT_DISCONNECTED that bmclink_reader_next gave last, as an error code
-/// and as this thread's last error; 0 when what it gave last was anything else. Does not block.
+/// The reason of the BMCLINK_EVENT_DISCONNECTED that bmclink_reader_next gave last, as an error
+/// code and as this thread's last error; 0 when what it gave last was anything else. Does not
+/// block.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_reader_event_reason(reader: *mut bmclink_reader) -> i32 {
     guard(|| {
