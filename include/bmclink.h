@@ -1623,9 +1623,9 @@ int32_t bmclink_console_reopen_log(struct bmclink_console *console);
  * State, since when, why, and when it is tried again, all at one moment. Does not block.
  *
  * `state` is one of BMCLINK_STATE_*. `reason` is the error code that bmclink_console_reason would
- * give; when it is not 0, stage, codes and text are this thread's last error. `since_ms` is for how
- * long it has been in that state, `next_try_ms` in how long it is tried again: UINT64_MAX when that
- * is not planned. Both are in milliseconds.
+ * give; when it is not 0, stage, codes and text are this thread's last error. `since_ms` is for
+ * how long it has been in that state, `next_try_ms` in how long it is tried again: UINT64_MAX when
+ * that is not planned. Both are in milliseconds.
  */
 int32_t bmclink_console_why(struct bmclink_console *console,
                             int32_t *state,
@@ -1708,8 +1708,9 @@ int64_t bmclink_reader_event_epoch(struct bmclink_reader *reader);
 int64_t bmclink_reader_event_age_ms(struct bmclink_reader *reader);
 
 /**
- * The reason of the BMCLINK_EVENT_DISCONNECTED that bmclink_reader_next gave last, as an error code
- * and as this thread's last error; 0 when what it gave last was anything else. Does not block.
+ * The reason of the BMCLINK_EVENT_DISCONNECTED that bmclink_reader_next gave last, as an error
+ * code and as this thread's last error; 0 when what it gave last was anything else. Does not
+ * block.
  */
 int32_t bmclink_reader_event_reason(struct bmclink_reader *reader);
 

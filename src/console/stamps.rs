@@ -21,34 +21,39 @@ pub struct Stamp {
 
 /// The notes of a ring, by rising offset. Each connection has its own: only times are rounded.
 #[derive(Debug, Default)]
-pub(super) struct Stamps(VecDeque<Stamp>);
+pub(super) struct Stamps {
+    notes: VecDeque<Stamp>,
+    /// Until when bytes come together with the last one's.
+    open_until: Option<Instant>,
+}
 
 impl Stamps {
     /// Bytes come at an offset behind all others. Gives an offset below which nothing can be
     /// kept, since it came in too many different connections.
     pub fn push(&mut self, stamp: Stamp) -> Option<u64> {
-        if let Some(last) = self.0.back()
-            && last.epoch == stamp.epoch
-            && stamp.at.saturating_duration_since(last.at) < TOGETHER
+        // Compared with a time made once: this is asked for every packet.
+        if self.open_until.is_some_and(|until| stamp.at < until)
+            && self.notes.back().is_some_and(|last| last.epoch == stamp.epoch)
         {
             return None;
         }
+        self.open_until = stamp.at.checked_add(TOGETHER);
         let mut too_many = None;
-        if self.0.len() == LEN_MAX {
+        if self.notes.len() == LEN_MAX {
             self.thin_out();
         }
-        if self.0.len() == LEN_MAX {
-            self.0.pop_front();
-            too_many = self.0.front().map(|first| first.offset);
+        if self.notes.len() == LEN_MAX {
+            self.notes.pop_front();
+            too_many = self.notes.front().map(|first| first.offset);
         }
-        self.0.push_back(stamp);
+        self.notes.push_back(stamp);
         too_many
     }
 
     /// Merges older notes of one connection, two by two.
     fn thin_out(&mut self) {
         let (mut place, mut before) = (0, None);
-        self.0.retain(|stamp| {
+        self.notes.retain(|stamp| {
             place += 1;
             let kept = place % 2 == 1 || place > LEN_MAX / 2 || before != Some(stamp.epoch);
             if kept {
@@ -60,16 +65,16 @@ impl Stamps {
 
     /// What is below `start` is gone.
     pub fn drop_before(&mut self, start: u64) {
-        while self.0.get(1).is_some_and(|second| second.offset <= start) {
-            self.0.pop_front();
+        while self.notes.get(1).is_some_and(|second| second.offset <= start) {
+            self.notes.pop_front();
         }
     }
 
     /// The note of the byte at `offset`, and where the next one begins.
     pub fn find(&self, offset: u64) -> Option<(Stamp, u64)> {
-        let behind = self.0.partition_point(|stamp| stamp.offset <= offset);
-        let stamp = self.0.get(behind.checked_sub(1)?)?;
-        Some((*stamp, self.0.get(behind).map_or(u64::MAX, |next| next.offset)))
+        let behind = self.notes.partition_point(|stamp| stamp.offset <= offset);
+        let stamp = self.notes.get(behind.checked_sub(1)?)?;
+        Some((*stamp, self.notes.get(behind).map_or(u64::MAX, |next| next.offset)))
     }
 }
 
@@ -92,7 +97,7 @@ mod tests {
         assert_eq!(stamps.find(20), Some((stamp(base, 20, 5, 1), 30)));
         assert_eq!(stamps.find(99), Some((stamp(base, 30, 6, 2), u64::MAX)));
         stamps.drop_before(25);
-        assert_eq!((stamps.0.len(), stamps.find(5)), (2, None));
+        assert_eq!((stamps.notes.len(), stamps.find(5)), (2, None));
     }
 
     #[test]
@@ -101,7 +106,7 @@ mod tests {
         let mut stamps = Stamps::default();
         for number in 0..10_000 {
             stamps.push(stamp(base, number, number * 10, number / 1000));
-            assert!(stamps.0.len() <= LEN_MAX && stamps.0.capacity() <= LEN_MAX);
+            assert!(stamps.notes.len() <= LEN_MAX && stamps.notes.capacity() <= LEN_MAX);
         }
         for number in 0..10_000 {
             let (found, until) = stamps.find(number).expect("each has one");
