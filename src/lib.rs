@@ -83,6 +83,10 @@
 //! as long as the session lives. Where the BMC itself drops bytes, or a connection ends with
 //! input unacknowledged, that is counted: see [`ConsoleStats`].
 //!
+//! [`Reader::next`] gives what happened at the console, each event at its place among the bytes:
+//! connections and their ends, gaps, breaks, overruns, lost input.
+//! [`ConsoleConfig::log`] has all of it written to a file, with the time before each line.
+//!
 //! Every reader sees all bytes. A reader that stays away loses its own oldest ones, is told how
 //! many ([`Reader::lost`]), and disturbs nobody. A writer is taken from only as much as there is
 //! room for; [`Console::drain`] says when the BMC has all of it.
@@ -157,11 +161,11 @@ pub mod wire;
 
 pub use bmc::{Bmc, Console, EventQueue, FOREVER, RawReply, Reader, Source, Subscription};
 pub use command::CommandError;
-pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
+pub use config::{BmcConfig, ConsoleConfig, EngineConfig, LogConfig};
 pub use credentials::Credentials;
 pub use engine::{
-    BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats, Events,
-    Ready, ShardStats, Why,
+    BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats, EventKind,
+    Events, LogStatus, Ready, ShardStats, Why,
 };
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.
