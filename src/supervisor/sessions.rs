@@ -49,7 +49,7 @@ impl Supervisor {
         let Some(mut live) = self.live.take() else { return };
         self.report_lost_input(live.session.sol_pending());
         self.learn(live.session.learned());
-        live.session.close(now);
+        live.session.abandon(now);
         live.drained = false;
         self.parting.push_back(live);
         if self.parting.len() > PARTING_MAX
@@ -137,6 +137,8 @@ impl Supervisor {
                 self.gone = true;
                 return Output::Event(Event::Gone);
             }
+            // Nearly always there is nothing in it: of ten thousand BMCs that is a megabyte.
+            self.events = VecDeque::new();
             return Output::Timeout(self.deadline());
         }
     }
