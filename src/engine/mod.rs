@@ -6,7 +6,9 @@ mod calls;
 mod console;
 mod deadline;
 mod dispatch;
+mod event;
 mod inbox;
+mod logfile;
 #[cfg(all(test, loom))]
 #[path = "tests/models/mod.rs"]
 mod models;
@@ -35,13 +37,15 @@ use std::time::{Duration, Instant};
 use mio::{Poll, Waker};
 
 use self::admission::Admission;
-pub use self::callback::ConsoleEvent;
 pub(crate) use self::callback::{Callback, Subscriber};
 use self::calls::{Command, ConsoleCall};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats, Why};
 use self::dispatch::Dispatcher;
+pub use self::event::{ConsoleEvent, EventKind};
 use self::inbox::{Inbox, inbox};
+pub use self::logfile::LogStatus;
+pub(crate) use self::logfile::{LogFiles, LogShared};
 pub use self::ready::{Events, Ready};
 use self::resolve::Resolvers;
 use self::shard::Shard;
@@ -82,6 +86,7 @@ pub(crate) struct EngineShared {
     shards: Vec<ShardHandle>,
     next_id: AtomicU64,
     dispatcher: Arc<Dispatcher>,
+    logs: Arc<LogFiles>,
     known: Mutex<Known>,
 }
 
@@ -118,6 +123,7 @@ impl EngineShared {
             shards,
             next_id: AtomicU64::new(1),
             dispatcher,
+            logs: LogFiles::new(),
             known: Mutex::default(),
         })
     }
@@ -247,6 +253,7 @@ impl Drop for Engine {
             let _ = thread.join();
         }
         self.shared.dispatcher.stop();
+        self.shared.logs.stop();
     }
 }
 
@@ -422,6 +429,11 @@ impl BmcHandle {
     /// The threads that call users back.
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.engine.dispatcher
+    }
+
+    /// Those who write log files.
+    pub fn logs(&self) -> &Arc<LogFiles> {
+        &self.engine.logs
     }
 
     /// There is new input in a console.
