@@ -336,21 +336,14 @@ impl Supervisor {
     }
 
     pub(super) fn on_sol_event(&mut self, now: Instant, event: SolEvent) {
-        let ended = match &event {
-            SolEvent::Ended(failure) => Some(self.error_of(*failure)),
-            _ => None,
-        };
-        // With its session: what follows from that is done when the session says so itself.
-        let session_is_over = self.session().is_none_or(Session::is_closed);
-        if ended.is_some() && session_is_over {
-            return;
+        if let SolEvent::Ended(failure) = event {
+            return self.on_sol_ended(now, failure);
         }
-        let is_silent = matches!(&event, SolEvent::Ended(failure) if self.is_silent(now, failure));
         let took_over = self.session().is_some_and(Session::sol_took_over);
         let Some(link) = &mut self.console else { return };
         let id = link.id;
-        match (event, ended) {
-            (SolEvent::Activated { characters_max, other_port }, _) if link.wanted => {
+        match event {
+            SolEvent::Activated { characters_max, other_port } if link.wanted => {
                 link.wanted = false;
                 link.sessions_lost = 0;
                 link.took_over |= took_over;
@@ -359,25 +352,30 @@ impl Supervisor {
                 self.tell(id, ConsoleChange::Connected { characters_max, other_port });
                 self.finish(&waiters, Ok(()));
             }
-            (SolEvent::Activated { .. }, _) => self.close_sol(),
-            (SolEvent::Ended(_), _) if link.closing => {
-                let closers = std::mem::take(&mut link.closers);
-                self.remove_console(now);
-                self.tell(id, ConsoleChange::Closed);
-                self.finish(&closers, Ok(()));
-            }
-            (SolEvent::Ended(_), _)
-                if is_silent && link.wanted && link.sessions_lost < SESSIONS_PER_REQUEST =>
-            {
-                link.sessions_lost += 1;
-            }
-            (SolEvent::Ended(failure), Some(error)) => {
-                // Closed on purpose, to be opened in another way or to sleep.
-                if failure.cause != Cause::Closed {
-                    self.fail_console(now, id, &error);
-                }
-            }
-            (event, _) => self.tell(id, ConsoleChange::Sol(event)),
+            SolEvent::Activated { .. } => self.close_sol(),
+            event => self.tell(id, ConsoleChange::Sol(event)),
+        }
+    }
+
+    fn on_sol_ended(&mut self, now: Instant, failure: Failure) {
+        // With its session: what follows from that is done when the session says so itself.
+        if self.session().is_none_or(Session::is_closed) {
+            return;
+        }
+        let is_silent = self.is_silent(now, &failure);
+        let Some(link) = &mut self.console else { return };
+        let id = link.id;
+        if link.closing {
+            let closers = std::mem::take(&mut link.closers);
+            self.remove_console(now);
+            self.tell(id, ConsoleChange::Closed);
+            self.finish(&closers, Ok(()));
+        } else if is_silent && link.wanted && link.sessions_lost < SESSIONS_PER_REQUEST {
+            link.sessions_lost += 1;
+        } else if failure.cause != Cause::Closed {
+            // Else closed on purpose, to be opened in another way or to sleep.
+            let error = self.error_of(failure);
+            self.fail_console(now, id, &error);
         }
     }
 
