@@ -1,5 +1,7 @@
 //! The handles users hold: blocking calls with timeouts, safe from any thread.
 
+mod backend;
+mod carrier;
 mod queue;
 mod subscription;
 
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use self::carrier::Carrier;
 pub use self::queue::{EventQueue, Source};
 pub use self::subscription::Subscription;
 use crate::config::{BmcConfig, ConsoleConfig};
@@ -113,11 +116,10 @@ impl Bmc {
         config.check()?;
         let opens = config.keep != Keep::OnRequest;
         let shared = Arc::new(ConsoleShared::new(config));
-        let (bmc, id) = (self.handle.clone(), self.handle.new_id());
-        let inner = ConsoleInner { bmc, id, shared, readers: Mutex::new(0) };
-        let console = Console { inner: Arc::new(inner) };
+        let carrier = Carrier::Sol(self.handle.clone(), self.handle.new_id());
+        let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
         if opens {
-            console.inner.bmc.open_console(id, &console.inner.shared)?;
+            console.inner.carrier.open(&console.inner.shared)?;
         }
         Ok(console)
     }
@@ -154,22 +156,27 @@ const DATA_MAX: usize = 240;
 
 #[derive(Debug)]
 struct ConsoleInner {
-    bmc: Arc<BmcHandle>,
-    id: u64,
+    carrier: Carrier,
     shared: Arc<ConsoleShared>,
     /// How many readers are attached.
     readers: Mutex<usize>,
 }
 
 impl ConsoleInner {
+    fn new(carrier: Carrier, shared: Arc<ConsoleShared>) -> Self {
+        ConsoleInner { carrier, shared, readers: Mutex::new(0) }
+    }
+
     /// A reader comes or goes. A console that is kept is tried at once when one comes.
     fn attach(&self, comes: bool) {
-        let kept = self.shared.config().keep != Keep::OnRequest;
+        // A backend hears of it in any case: it may be kept later.
+        let kept = matches!(self.carrier, Carrier::Backend(_))
+            || self.shared.config().keep != Keep::OnRequest;
         // Held meanwhile, so that the last word is the last one there too.
         let mut readers = self.readers.lock();
         *readers = if comes { *readers + 1 } else { readers.saturating_sub(1) };
         if kept && (comes || *readers == 0) {
-            self.bmc.attach_console(self.id, &self.shared, comes);
+            self.carrier.attach(&self.shared, comes);
         }
     }
 }
@@ -179,7 +186,7 @@ impl Drop for ConsoleInner {
         self.shared.set_closed();
         queue::leave_queues(&self.shared);
         // Nobody waits for it here: the shard deactivates SOL on its own.
-        self.bmc.abandon_console(self.id, &self.shared);
+        self.carrier.abandon(&self.shared);
     }
 }
 
@@ -203,7 +210,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.connect_console(self.inner.id, &self.inner.shared, timeout)
+        self.inner.carrier.connect(&self.inner.shared, timeout)
     }
 
     /// Begins to connect, logging in first when no session is up, and does not wait for it.
@@ -215,7 +222,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.begin_connect_console(self.inner.id, &self.inner.shared)
+        self.inner.carrier.begin_connect(&self.inner.shared)
     }
 
     /// Runs the console in another way from now on.
@@ -231,10 +238,10 @@ impl Console {
         }
         let opens = config.keep != Keep::OnRequest;
         if self.inner.shared.reconfigure(config) {
-            let (id, shared) = (self.inner.id, &self.inner.shared);
-            self.inner.bmc.reconfigure_console(id, shared)?;
+            let ConsoleInner { carrier, shared, .. } = &*self.inner;
+            carrier.reconfigure(shared)?;
             if opens {
-                self.inner.bmc.open_console(id, shared)?;
+                carrier.open(shared)?;
             }
         }
         Ok(())
@@ -289,7 +296,7 @@ impl Console {
     fn write_some(&self, bytes: &[u8], goes_on: bool, timeout: Duration) -> Result<usize> {
         let (taken, tell) = self.inner.shared.write(bytes, goes_on, deadline(timeout))?;
         if tell {
-            self.inner.bmc.console_input(None)?;
+            self.inner.carrier.input(None)?;
         }
         Ok(taken)
     }
@@ -320,7 +327,7 @@ impl Console {
         let until = deadline(timeout);
         let (wait, done) = waiter();
         self.inner.shared.push_break(done)?;
-        self.inner.bmc.console_input(until)?;
+        self.inner.carrier.input(until)?;
         wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
@@ -331,7 +338,7 @@ impl Console {
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.set_closed();
         let timeout = timeout.saturating_add(CLOSE_GRACE);
-        self.inner.bmc.close_console(self.inner.id, &self.inner.shared, timeout)
+        self.inner.carrier.close(&self.inner.shared, timeout)
     }
 
     /// Closes it too, and leaves it to the shard to tell the BMC.
@@ -339,7 +346,7 @@ impl Console {
     pub(crate) fn abandon(&self) {
         self.inner.shared.set_closed();
         queue::leave_queues(&self.inner.shared);
-        self.inner.bmc.abandon_console(self.inner.id, &self.inner.shared);
+        self.inner.carrier.abandon(&self.inner.shared);
     }
 
     /// The descriptor of the reader whose place this is.

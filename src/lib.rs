@@ -146,8 +146,8 @@ pub use command::CommandError;
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
 pub use credentials::Credentials;
 pub use engine::{
-    BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats, Events,
-    Ready, ShardStats, Why,
+    Backend, BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats,
+    Events, ExecConfig, Ready, ShardStats, Signature, Sink, Why,
 };
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.

@@ -52,6 +52,8 @@ struct Inner {
     starved: bool,
     stats: ConsoleStats,
     last_data: Option<Instant>,
+    /// Which start of a backend may add characters; 0 for none.
+    open_for: u64,
     watches: Watches,
 }
 
@@ -82,6 +84,7 @@ impl ConsoleShared {
             starved: false,
             stats: ConsoleStats::default(),
             last_data: None,
+            open_for: 0,
             watches: Watches::default(),
         };
         ConsoleShared {
@@ -398,13 +401,38 @@ impl ConsoleShared {
     /// Adds characters and wakes whoever reads.
     pub fn push(&self, at: Instant, characters: &[u8]) {
         let mut inner = self.inner.lock();
-        inner.last_data = Some(at);
-        inner.log.push(characters);
-        inner.stats.received += characters.len() as u64;
-        let watches = inner.tell(Events::READABLE);
+        let watches = inner.push(at, characters);
         drop(inner);
         self.readable.notify_all();
         watches.settle();
+    }
+
+    /// Adds characters of a backend's start, unless that is over; says whether it is not.
+    pub fn push_from(&self, start: u64, at: Instant, characters: &[u8]) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.open_for != start {
+            return false;
+        }
+        if !characters.is_empty() {
+            let watches = inner.push(at, characters);
+            drop(inner);
+            self.readable.notify_all();
+            watches.settle();
+        }
+        true
+    }
+
+    /// A backend's start may add characters from here on, and no other.
+    pub fn open(&self, start: u64) {
+        self.inner.lock().open_for = start;
+    }
+
+    /// It may not any more; says whether it might.
+    pub fn shut(&self, start: u64) -> bool {
+        let mut inner = self.inner.lock();
+        let was_open = inner.open_for == start;
+        inner.open_for = if was_open { 0 } else { inner.open_for };
+        was_open
     }
 
     /// Changes what is counted.
@@ -463,6 +491,14 @@ impl ConsoleShared {
 }
 
 impl Inner {
+    /// Gives whom to settle.
+    fn push(&mut self, at: Instant, characters: &[u8]) -> Watches {
+        self.last_data = Some(at);
+        self.log.push(characters);
+        self.stats.received += characters.len() as u64;
+        self.tell(Events::READABLE)
+    }
+
     fn check_connected(&self) -> Result<()> {
         if self.closed {
             return Err(Error::new(ErrorKind::Closed));

@@ -1,11 +1,16 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
 mod admission;
+mod backend;
+mod backends;
 mod callback;
 mod calls;
 mod console;
+mod course;
 mod deadline;
 mod dispatch;
+mod driver;
+mod exec;
 mod inbox;
 #[cfg(all(test, loom))]
 #[path = "tests/models/mod.rs"]
@@ -13,6 +18,7 @@ mod models;
 #[cfg(all(test, feature = "sim", not(loom)))]
 #[path = "tests/panics.rs"]
 mod panics;
+mod process;
 mod ready;
 mod resolve;
 mod sessions;
@@ -35,12 +41,16 @@ use std::time::{Duration, Instant};
 use mio::{Poll, Waker};
 
 use self::admission::Admission;
+pub use self::backend::{Backend, Sink};
+use self::backends::Backends;
 pub use self::callback::ConsoleEvent;
 pub(crate) use self::callback::{Callback, Subscriber};
 use self::calls::{Command, ConsoleCall};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats, Why};
-use self::dispatch::Dispatcher;
+pub(crate) use self::dispatch::Dispatcher;
+pub(crate) use self::driver::Driver;
+pub use self::exec::{ExecConfig, Signature};
 use self::inbox::{Inbox, inbox};
 pub use self::ready::{Events, Ready};
 use self::resolve::Resolvers;
@@ -83,6 +93,8 @@ pub(crate) struct EngineShared {
     next_id: AtomicU64,
     dispatcher: Arc<Dispatcher>,
     known: Mutex<Known>,
+    /// There when the first console has a backend.
+    backends: Mutex<Option<Arc<Backends>>>,
 }
 
 /// The BMCs there are, by host and port: equal settings mean the same one.
@@ -119,6 +131,7 @@ impl EngineShared {
             next_id: AtomicU64::new(1),
             dispatcher,
             known: Mutex::default(),
+            backends: Mutex::default(),
         })
     }
 }
@@ -195,6 +208,15 @@ impl Engine {
         Ok(EngineStats { shards: waits.iter().map(answer).collect::<Result<_>>()? })
     }
 
+    /// What all backends share; begun with the first.
+    pub(crate) fn backends(&self) -> Result<Arc<Backends>> {
+        let mut backends = self.shared.backends.lock();
+        if let Some(backends) = &*backends {
+            return Ok(backends.clone());
+        }
+        Ok(backends.insert(Backends::start(&self.shared.dispatcher)?).clone())
+    }
+
     /// The BMC with these settings: the one that there is, or another one.
     pub(crate) fn add(&self, config: BmcConfig) -> Result<Arc<BmcHandle>> {
         config.check()?;
@@ -245,6 +267,10 @@ impl Drop for Engine {
         for thread in self.threads.drain(..) {
             // A shard that panicked has already failed everybody's wait.
             let _ = thread.join();
+        }
+        let backends = self.shared.backends.lock().take();
+        if let Some(backends) = backends {
+            backends.stop();
         }
         self.shared.dispatcher.stop();
     }
