@@ -285,14 +285,15 @@ impl Backend for Exec {
         let terminal = Terminal { columns, rows, raw: !self.config.cooked };
         let (process, terminal) = self.config.start(terminal)?;
         let pty = Pty::new(self, terminal, process.id(), sink.clone());
+        if self.config.signature.is_none() {
+            // Before its end can be seen.
+            sink.connected();
+        }
         let polled: Arc<dyn Polled> = pty.clone();
         let fds: Vec<_> = [pty.terminal.as_fd()].into_iter().chain(process.end_fd()).collect();
         let watched = self.backends.watch(&polled, &fds);
         let watch = watched.map_err(|error| Error::io("cannot wait for a process", &error))?;
         self.running = Some(Running { process, pty, watch });
-        if self.config.signature.is_none() {
-            sink.connected();
-        }
         Ok(())
     }
 
