@@ -61,6 +61,7 @@ fn kept_slow() -> ConsoleConfig {
     config
 }
 
+type WriteHook = Box<dyn FnMut(&[u8]) -> Result<usize> + Send>;
 type Hook = Box<dyn FnMut(usize, &Sink) -> Result<()> + Send>;
 
 /// What a [`Probe`] was asked, and what it was given.
@@ -93,7 +94,7 @@ impl Seen {
 struct Probe {
     seen: Arc<Seen>,
     on_start: Hook,
-    on_write: Box<dyn FnMut(&[u8]) -> Result<usize> + Send>,
+    on_write: WriteHook,
 }
 
 impl Probe {
