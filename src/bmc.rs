@@ -118,9 +118,7 @@ impl Bmc {
         let shared = Arc::new(ConsoleShared::new(config));
         let carrier = Carrier::Sol(self.handle.clone(), self.handle.new_id());
         let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
-        if opens {
-            console.inner.carrier.open(&console.inner.shared)?;
-        }
+        console.inner.carrier.open(&console.inner.shared, opens)?;
         Ok(console)
     }
 
@@ -241,7 +239,7 @@ impl Console {
             let ConsoleInner { carrier, shared, .. } = &*self.inner;
             carrier.reconfigure(shared)?;
             if opens {
-                carrier.open(shared)?;
+                carrier.open(shared, true)?;
             }
         }
         Ok(())

@@ -165,6 +165,11 @@ impl ErrorKind {
         }
     }
 
+    /// Whether what it happened to was there before: a session or console that is over now.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::Stolen | Self::Reconfigured)
+    }
+
     /// Whether the user name, the password or K_g has to change before another try makes
     /// sense. BMCs lock accounts: do not retry these in a loop.
     pub fn is_bad_credentials(self) -> bool {

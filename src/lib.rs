@@ -125,6 +125,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod bmc;
+mod bytes;
 mod command;
 mod config;
 mod console;

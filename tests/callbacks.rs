@@ -139,7 +139,7 @@ fn a_callback_is_told_everything_in_order() {
             assert!(b"last words".starts_with(&bytes[..]));
             rest = next();
         }
-        assert_eq!(rest, Told::State(ConsoleState::Unconnected, Some(ErrorKind::Lost), epoch));
+        assert_eq!(rest, Told::State(ConsoleState::Unconnected, Some(ErrorKind::Stolen), epoch));
     }
     console.close(SHORT).expect("closed");
     assert_eq!(next(), Told::State(ConsoleState::Unconnected, Some(ErrorKind::Closed), 2));
@@ -338,9 +338,9 @@ fn a_callback_may_call_back_connect_write_and_close() {
                 }
                 ConsoleEvent::State { reason: Some(reason), .. } => {
                     losses += 1;
-                    if reason.kind() == ErrorKind::Lost && losses == 1 {
+                    if reason.kind() == ErrorKind::Stolen && losses == 1 {
                         console.connect(SHORT).expect("connected again");
-                    } else if reason.kind() == ErrorKind::Lost {
+                    } else if reason.kind() == ErrorKind::Stolen {
                         console.close(SHORT).expect("closed");
                     }
                 }

@@ -376,6 +376,19 @@ fn the_streams_of_the_standard_library_work() {
 }
 
 #[test]
+fn a_reader_of_a_console_nobody_connected_ends_with_the_engine() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine();
+    let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
+    let console = bmc.console(ConsoleConfig::default()).expect("a console");
+    let mut reader = console.reader();
+    let reading = thread::spawn(move || reader.read(&mut [0; 8], SHORT).map_err(|e| e.kind()));
+    thread::sleep(Duration::from_millis(20));
+    drop(engine);
+    assert_eq!(reading.join().expect("no panic"), Err(ErrorKind::ShutDown));
+}
+
+#[test]
 fn a_dropped_engine_ends_every_call() {
     let simulator = simulator(Serial::Flood, Profile::Spec);
     let engine = engine();

@@ -226,7 +226,7 @@ fn the_end_of_a_connection_is_reported_to_each_reader_once() {
     assert_eq!(report(&queue), [(9, Events::READABLE | Events::STATE)]);
     assert_eq!(reader.read(&mut [0; 64], Duration::ZERO), Ok(10));
     assert_eq!(report(&queue), [(9, Events::READABLE)], "the reason is still to be read");
-    assert_eq!(kind(reader.read(&mut [0; 64], Duration::ZERO)), Some(ErrorKind::Lost));
+    assert_eq!(kind(reader.read(&mut [0; 64], Duration::ZERO)), Some(ErrorKind::Stolen));
     assert_eq!(report(&queue), [], "the reason was read");
     // A connection that comes back takes back what nobody has read of the last one's end.
     let late = console.live_reader();
@@ -536,7 +536,7 @@ fn a_readers_descriptor_is_readable_exactly_while_a_read_would_not_block() {
     simulator.with(0, |bmc, now| bmc.steal_sol(now));
     assert!(is_readable(reader.fd().expect("a descriptor"), SHORT));
     for _ in 0..2 {
-        assert_eq!(kind(reader.read(&mut [0; 2], Duration::ZERO)), Some(ErrorKind::Lost));
+        assert_eq!(kind(reader.read(&mut [0; 2], Duration::ZERO)), Some(ErrorKind::Stolen));
         assert!(now(&reader), "the reason stays");
     }
     console.connect(SHORT).expect("connected");

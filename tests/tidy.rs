@@ -34,21 +34,49 @@ const fn outer(name: &'static str, imports: &'static [&'static str]) -> Layer {
     Layer { name, imports, reexports: true, pure: false }
 }
 
-const LAYERS: [Layer; 13] = [
+const LAYERS: [Layer; 15] = [
     layer("sync", &[]),
+    pure("bytes", &[]),
     pure("wire", &[]),
     pure("crypto", &["wire"]),
-    pure("session", &["wire", "crypto"]),
+    pure("session", &["wire", "crypto", "bytes"]),
     pure("console", &[]),
+    pure("supervisor", &["session", "wire", "crypto", "error"]),
     // Of `wire` only the numbers and levels that stand directly in it: see `engine_parses`.
-    layer("engine", &["session", "console", "config", "credentials", "error", "sync", "wire"]),
+    layer(
+        "engine",
+        &[
+            "supervisor",
+            "session",
+            "console",
+            "bytes",
+            "config",
+            "credentials",
+            "error",
+            "sync",
+            "wire",
+        ],
+    ),
     layer("error", &["wire", "session"]),
-    layer("config", &["wire", "crypto", "session", "error", "credentials"]),
+    layer("config", &["wire", "crypto", "session", "supervisor", "error", "credentials"]),
     // A typed command is a raw one of a BMC, with its bytes read.
     layer("command", &["bmc", "wire", "error"]),
     layer("credentials", &["crypto", "error", "sync", "wire"]),
     layer("sim", &["wire", "crypto"]),
-    outer("bmc", &["engine", "console", "session", "config", "credentials", "error", "wire"]),
+    outer(
+        "bmc",
+        &[
+            "engine",
+            "console",
+            "session",
+            "supervisor",
+            "sync",
+            "config",
+            "credentials",
+            "error",
+            "wire",
+        ],
+    ),
     outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "sim"]),
 ];
 

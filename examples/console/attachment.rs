@@ -73,7 +73,7 @@ impl From<Error> for Failure {
             | ErrorKind::SolDisabled
             | ErrorKind::SolInUse
             | ErrorKind::SolRefused => exit::REFUSED,
-            ErrorKind::Lost => exit::LOST,
+            ErrorKind::Lost | ErrorKind::Stolen => exit::LOST,
             ErrorKind::Misuse => exit::USAGE,
             _ => exit::OTHER,
         };

@@ -7,7 +7,6 @@ use super::{Console, ConsoleInner};
 use crate::config::ConsoleConfig;
 use crate::engine::{Backend, ConsoleShared, Driver, Engine, ExecConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::supervisor::Keep;
 
 impl Engine {
     /// A console whose bytes `backend` carries. It has the same states, readers, replay, retries
@@ -86,13 +85,10 @@ fn console(
     make: impl FnOnce(&Arc<ConsoleShared>) -> Result<Arc<Driver>>,
 ) -> Result<Console> {
     config.check()?;
-    let opens = config.keep == Keep::Always;
     let shared = Arc::new(ConsoleShared::new(config));
     let carrier = Carrier::Backend(make(&shared)?);
     let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
-    if opens {
-        console.inner.carrier.open(&console.inner.shared)?;
-    }
+    console.inner.carrier.open(&console.inner.shared, false)?;
     Ok(console)
 }
 

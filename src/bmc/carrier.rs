@@ -16,10 +16,10 @@ pub(super) enum Carrier {
 use Carrier::{Backend, Sol};
 
 impl Carrier {
-    /// Begins, when it is kept.
-    pub fn open(&self, shared: &Arc<ConsoleShared>) -> Result<()> {
+    /// Begins, when it is kept; waits for how that went when that matters.
+    pub fn open(&self, shared: &Arc<ConsoleShared>, waits: bool) -> Result<()> {
         match self {
-            Sol(bmc, id) => bmc.open_console(*id, shared),
+            Sol(bmc, id) => bmc.open_console(*id, shared, waits),
             Backend(driver) => {
                 driver.open();
                 Ok(())

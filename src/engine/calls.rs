@@ -9,7 +9,7 @@ use super::shard::Shard;
 use super::slots::{BmcKey, BmcShared, Call, Slot};
 use super::stats::{BmcStats, ShardStats};
 use super::wait::Completer;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Reply, Request};
 
 /// How long the shard may take to close its sessions when the engine is dropped.
@@ -97,7 +97,13 @@ impl Shard {
         self.stopping = Some(now + SHUTDOWN_TIME);
         let all: Vec<BmcKey> = self.bmcs.keys().collect();
         for bmc in all {
-            self.with(now, bmc, |slot| slot.supervisor.shut_down(now));
+            self.with(now, bmc, |slot| {
+                slot.supervisor.shut_down(now);
+                // Also those that were never connected: somebody may wait for that.
+                for link in &slot.consoles {
+                    link.shared.set_unconnected(Error::new(ErrorKind::ShutDown));
+                }
+            });
         }
     }
 }

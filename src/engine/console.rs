@@ -10,6 +10,7 @@ use super::ready::{Events, wait};
 pub use super::state::{ConsoleState, ConsoleStats, Why};
 use super::wait::Completer;
 use super::watch::{Place, Watch, Watches};
+use crate::bytes::take_front;
 use crate::config::ConsoleConfig;
 use crate::console::{Cursor, Log};
 use crate::error::{Error, ErrorKind, Result};
@@ -456,7 +457,7 @@ impl ConsoleShared {
             return Input::Nothing;
         }
         let was_full = inner.input.len() >= inner.config.input_len;
-        out.extend(inner.input.drain(..len));
+        take_front(&mut inner.input, len, out);
         inner.input_start += len as u64;
         // It is pending all the time, until the session says otherwise.
         inner.in_session += len as u64;
@@ -505,7 +506,7 @@ impl Inner {
         }
         match (self.state, &self.reason) {
             (ConsoleState::Connected, _) => Ok(()),
-            (ConsoleState::Unconnected, Some(reason)) if reason.kind() == ErrorKind::Lost => {
+            (ConsoleState::Unconnected, Some(reason)) if reason.kind().is_loss() => {
                 Err(reason.clone())
             }
             _ => Err(Error::new(ErrorKind::NotConnected)),

@@ -323,10 +323,13 @@ impl BmcHandle {
         self.send(Command::Console { bmc: self.key, id, console: console.clone(), call }, until)
     }
 
-    /// Opens a console; one that is always to be connected begins at once.
-    pub fn open_console(&self, id: u64, console: &Arc<ConsoleShared>) -> Result<()> {
+    /// Makes a console known, and waits for how that went if it is one that is kept connected.
+    pub fn open_console(&self, id: u64, console: &Arc<ConsoleShared>, waits: bool) -> Result<()> {
         let (wait, done) = waiter();
         self.console_call(id, console, ConsoleCall::Open { done }, None)?;
+        if !waits {
+            return Ok(());
+        }
         wait.wait(None).unwrap_or_else(|| Err(Error::new(ErrorKind::ShutDown)))
     }
 

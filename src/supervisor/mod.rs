@@ -10,6 +10,8 @@
 //! an older configuration reaches anybody.
 
 mod consoles;
+#[cfg(loom)]
+mod model;
 mod output;
 mod retry;
 mod sessions;

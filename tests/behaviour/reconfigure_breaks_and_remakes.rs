@@ -2,7 +2,7 @@
 
 use bmclink::ErrorKind;
 use bmclink::sim::Profile;
-use bmclink::supervisor::{ConsoleChange, Keep};
+use bmclink::supervisor::{ConsoleChange, Event, Keep};
 
 use crate::pair::{PROFILES, millis, secs};
 use crate::seeds::for_seeds;
@@ -55,9 +55,9 @@ fn a_command_in_flight_ends_and_the_next_one_is_the_new_ones() {
         assert!(world.run_until(secs(1), |world| world.reply(next).is_some()));
         assert!(matches!(world.reply(next), Some(Ok(_))));
         world.run_for(secs(5));
-        let replies = world.events.iter().filter(|(_, event)| {
-            matches!(event, bmclink::supervisor::Event::Reply { token: other, .. } if *other == token)
-        });
+        let replies = world.events.iter().filter(
+            |(_, event)| matches!(event, Event::Reply { token: other, .. } if *other == token),
+        );
         assert_eq!(replies.count(), 1);
     });
 }

@@ -1,6 +1,7 @@
 //! What goes out: new packets, repeats, probes.
 
 use super::*;
+use crate::bytes::take_front;
 
 impl Sender {
     /// Writes the next packet that is due, if any.
@@ -156,7 +157,7 @@ impl Sender {
                 usize::try_from(at - self.queue_start).unwrap_or(usize::MAX)
             });
             let len = self.queue.len().min(self.characters_max).min(before_break);
-            characters.extend(self.queue.drain(..len));
+            take_front(&mut self.queue, len, &mut characters);
             self.queue_start += len as u64;
             self.queued_since = (!self.queue.is_empty()).then_some(now);
         } else if kind == Kind::Keepalive && self.keepalive_nul && self.synced {

@@ -16,7 +16,7 @@ use super::{Bell, explore, join, kind, spawn};
 use crate::config::{BmcConfig, ConsoleConfig, EngineConfig};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Reply, Request, SolEvent};
+use crate::session::{Reply, Request};
 use crate::sync::{Mutex, now};
 use crate::wire::message::CompletionCode;
 
@@ -46,9 +46,11 @@ impl Model {
         let mut shard = Shard::new(poll, unused, inbox.clone(), 0, config, resolvers, admission);
         let credentials = Credentials::new("admin", "password").expect("short enough");
         let config = BmcConfig::new("127.0.0.1", credentials);
+        let config = Mutex::new(config);
         let shared = Arc::new(BmcShared { config, status: Mutex::default() });
-        let key = shard.bmcs.insert(Slot::new(shared.clone()));
-        let handle = Some(Arc::new(BmcHandle { engine, shard: 0, key, shared }));
+        let key = shard.bmcs.insert(Slot::new(shared.clone(), 0));
+        let handle =
+            Some(Arc::new(BmcHandle { engine, shard: 0, key, shared, watch: Mutex::new(None) }));
         Model { shard, outlet, inbox, bell, handle }
     }
 
@@ -70,38 +72,30 @@ impl Model {
             while let Some(command) = self.outlet.take() {
                 if matches!(command, Command::Release { .. }) {
                     // No call is under way any more.
-                    assert!(self.shard.bmcs.values().all(|slot| !slot.is_wanted()));
+                    assert!(self.shard.bmcs.values().all(|slot| slot.calls.is_empty()));
                 }
                 self.shard.on_command(now(), command);
             }
-            self.shard.bmcs.values_mut().for_each(event);
+            for bmc in self.shard.bmcs.keys().collect::<Vec<_>>() {
+                event(&mut self.shard.bmcs[bmc]);
+                self.shard.drain(now(), bmc);
+            }
         }
     }
 }
 
-/// As `Event::Established`.
 fn logged_in(slot: &mut Slot) {
-    for (_, waiter) in slot.waiters.drain(..) {
-        waiter.complete(Ok(()));
-    }
+    slot.supervisor.pretend_login();
 }
 
-/// As `Event::Reply`, for every request.
 fn answered(slot: &mut Slot) {
-    for (token, waiter) in slot.pending.drain() {
-        let completion_code = CompletionCode(0);
-        let reply = Reply { completion_code, data: Vec::new(), rtt: None };
-        waiter.complete(Ok(reply));
-        slot.queued.retain(|request| request.token != token);
-    }
-    assert!(slot.queued.is_empty(), "a request without anybody who waits for it");
+    let completion_code = CompletionCode(0);
+    let reply = Reply { completion_code, data: Vec::new(), rtt: None };
+    slot.supervisor.pretend_reply(&reply);
 }
 
-/// As `Event::Sol` when SOL is up.
 fn activated(slot: &mut Slot) {
-    if slot.console.as_ref().is_some_and(|console| console.wanted) {
-        slot.on_sol_event(SolEvent::Activated { characters_max: 60, other_port: None });
-    }
+    slot.supervisor.pretend_sol(now());
 }
 
 fn nothing(_: &mut Slot) {}
@@ -165,7 +159,7 @@ fn a_console_nobody_waits_for_any_more_is_up_or_given_up() {
             let console = Arc::new(ConsoleShared::new(ConsoleConfig::default()));
             let its = console.clone();
             let call = model.call(move |bmc| {
-                let result = kind(bmc.connect_console(&its, Duration::ZERO));
+                let result = kind(bmc.connect_console(1, &its, Duration::ZERO));
                 (result, its.state())
             });
             model.run(event);
@@ -212,7 +206,7 @@ fn a_failed_login_is_told_to_who_waits() {
     explore(|| {
         let mut model = Model::new();
         let call = model.call(|bmc| kind(bmc.connect(Duration::ZERO)));
-        model.run(|slot| slot.fail_waiters(&Error::new(ErrorKind::Password)));
+        model.run(|slot| slot.supervisor.fail(now(), &Error::new(ErrorKind::Password)));
         let result = join(call);
         assert!(matches!(result, Err(ErrorKind::Password | ErrorKind::TimedOut)), "{result:?}");
     });

@@ -55,6 +55,7 @@ fn mark(list: &List, source: SourceKey) {
 fn take(list: &List, room: usize, polls: bool) -> Result<Vec<u64>, ErrorKind> {
     let mut out = vec![Ready::default(); room];
     let count = kind(list.wait(&mut out, polls.then(now)))?;
+    assert!(out[..count].iter().all(|ready| !ready.events.is_empty()), "a report of nothing");
     Ok(out[..count].iter().map(|ready| ready.key).collect())
 }
 
@@ -205,7 +206,10 @@ fn a_released_source_is_gone_whoever_marks_it() {
         let (list, fd) = list();
         let source = list.add(1).unwrap();
         let its = list.clone();
-        let marker = spawn(move || mark(&its, source));
+        let marker = spawn(move || {
+            its.mark(source, Events::READABLE | Events::STATE);
+            its.settle();
+        });
         list.release(source, Events::READABLE);
         list.settle();
         join(marker);
