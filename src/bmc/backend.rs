@@ -66,11 +66,11 @@ impl Engine {
     /// A console that is the terminal of a command, which is run while it is to be connected.
     ///
     /// It counts as connected when the command is started, or with a
-    /// [`Signature`](crate::Signature) when that was printed. When the command ends, the reason says
-    /// how: "cat exited with status 3", "killed by signal 9". Closing the console, or starting the
-    /// command anew, has the command's process group hang up and, half a second later, killed;
-    /// nothing is left of it. Processes that have left its group are not pursued. One thread waits
-    /// for the output of all commands of the engine.
+    /// [`Signature`](crate::Signature) when that was printed. When the command ends, the reason
+    /// says how: "cat exited with status 3", "cat killed by signal 9". Closing the console, or
+    /// starting the command anew, has the command's process group hang up and, half a second
+    /// later, killed; nothing is left of it. Processes that have left its group are not pursued.
+    /// One thread waits for the output of all commands of the engine.
     ///
     /// Fails as [`Engine::console`] does. That there is no such command is the reason of a failed
     /// attempt.
