@@ -231,6 +231,13 @@ fn input_and_breaks_keep_their_order_and_a_full_backend_is_waited_for() {
     breaking.join().expect("no panic").expect("a break");
     console.drain(LONG).expect("all of it");
     assert_eq!(seen.calls()[3..], ["write de", "break"]);
+
+    room.store(1, Ordering::SeqCst);
+    console.write_all(b"vwxyz", LONG).expect("room");
+    until("one byte is taken", || console.stats().pending == 4);
+    seen.sink(0).ended(Error::with_text(ErrorKind::Lost, "gone"));
+    let stats = console.stats();
+    assert_eq!((stats.input_lost, stats.pending), (4, 0), "what is lost is counted by then");
 }
 
 #[test]

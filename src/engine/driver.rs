@@ -45,6 +45,8 @@ struct State {
     /// The backend took nothing, and did not say since that it has room; how often it said so.
     full: bool,
     rooms: u64,
+    /// How much input the backend was given or is to be given, and has not taken.
+    pending: u64,
     /// The size of the window, and whether the backend was told.
     size: Option<(u16, u16)>,
     size_told: bool,
@@ -99,6 +101,7 @@ impl Driver {
             input: false,
             full: false,
             rooms: 0,
+            pending: 0,
             size: None,
             size_told: true,
             replacement: None,
@@ -331,6 +334,10 @@ impl Driver {
                 }
                 Tell::Unconnected { start, reason, next_try } => {
                     self.console.shut(start);
+                    let lost = std::mem::take(&mut self.state.lock().pending);
+                    if lost > 0 {
+                        self.console.count(|stats| stats.input_lost += lost);
+                    }
                     let again = if next_try.is_some() { ", will be tried again" } else { "" };
                     log::info!(target: LOG, "console {}: not connected{again}: {reason}", self.id);
                     self.console.set_unconnected_until(reason, next_try);
@@ -348,7 +355,9 @@ impl Driver {
                     work.backend.stop();
                     Ok(())
                 });
-                self.lose(work);
+                // It was counted when the connection was over.
+                work.pending.clear();
+                self.console.set_in_session(0);
                 self.change(|state, _| state.course.stopped());
             }
             Next::Replace(backend) => {
@@ -369,7 +378,7 @@ impl Driver {
                 });
             }
             Next::Input(start) => {
-                if let Err(error) = self.feed(work) {
+                if let Err(error) = self.feed(start, work) {
                     self.end(start, &error);
                 }
             }
@@ -378,8 +387,11 @@ impl Driver {
     }
 
     /// Moves input from the console to the backend until one of them has enough.
-    fn feed(&self, work: &mut Work) -> Result<()> {
+    fn feed(&self, start: u64, work: &mut Work) -> Result<()> {
         for _ in 0..STEPS_PER_TURN {
+            if !self.is_live(start) {
+                return Ok(());
+            }
             if work.pending.is_empty() {
                 match self.console.take_input(CHUNK_LEN, &mut work.pending) {
                     Input::Bytes => {}
@@ -392,9 +404,13 @@ impl Driver {
                 }
             }
             let Work { backend, pending } = work;
-            let rooms = self.state.lock().rooms;
+            let Some(rooms) = self.set_pending(start, pending.len()) else {
+                self.console.count(|stats| stats.input_lost += pending.len() as u64);
+                return Ok(());
+            };
             let taken = self.call("write", || backend.write(pending))?.min(pending.len());
             pending.drain(..taken);
+            self.set_pending(start, pending.len());
             self.console.set_in_session(pending.len());
             if taken == 0 {
                 let mut state = self.state.lock();
@@ -406,14 +422,15 @@ impl Driver {
         Ok(())
     }
 
-    /// What was taken from the console reaches nobody any more.
-    fn lose(&self, work: &mut Work) {
-        let lost = work.pending.len() as u64;
-        work.pending.clear();
-        if lost > 0 {
-            self.console.count(|stats| stats.input_lost += lost);
+    /// So much would be lost if it were over now. Gives how often there was room so far; `None`
+    /// when it is over.
+    fn set_pending(&self, start: u64, len: usize) -> Option<u64> {
+        let mut state = self.state.lock();
+        let is_live = state.course.is_live(start);
+        if is_live {
+            state.pending = len as u64;
         }
-        self.console.set_in_session(0);
+        is_live.then_some(state.rooms)
     }
 
     /// Calls the backend. A panic is an error.
