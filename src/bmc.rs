@@ -188,7 +188,9 @@ impl Drop for ConsoleInner {
     }
 }
 
-/// The serial console of one BMC, by Serial over LAN.
+/// The serial console of one BMC, by Serial over LAN; or the terminal of a command
+/// ([`Engine::exec_console`]), or what a [`Backend`](crate::Backend) carries, to which all that is
+/// said of SOL applies as far as it can.
 ///
 /// Clones are handles to the same console; [`Reader`]s are attached to it. When the last of
 /// all these is gone, SOL is deactivated. Bytes go through unchanged, all 256 values of them.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 13] = [
     "library",
     "error",
     "log",
@@ -21,6 +21,8 @@ const SOURCES: [&str; 11] = [
     "bmc",
     "console",
     "callback",
+    "exec",
+    "backend",
     "queue",
     "stats",
     "sim",

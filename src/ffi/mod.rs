@@ -4,12 +4,14 @@
 //! up in `include/bmclink.h`: they are written for readers of C.
 #![allow(non_camel_case_types)]
 
+mod backend;
 mod bmc;
 mod callback;
 mod console;
 mod credentials;
 mod engine;
 mod error;
+mod exec;
 mod guard;
 mod handle;
 mod library;
