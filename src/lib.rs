@@ -121,8 +121,8 @@
 //! is "connected but mute" is explained by them. The library logs through the `log` crate, every
 //! line with the BMC's name, under these targets: `bmclink::session` (logins and their ends),
 //! `bmclink::sol` (consoles), `bmclink::net` (datagrams thrown away, ICMP errors),
-//! `bmclink::dns`, `bmclink::backend` (consoles that are not SOL), `bmclink::engine` (the engine itself; its errors are bugs or a system out of
-//! resources).
+//! `bmclink::dns`, `bmclink::backend` (consoles that are not SOL), `bmclink::engine` (the engine
+//! itself; its errors are bugs or a system out of resources).
 //!
 //! # Below the engine
 //!

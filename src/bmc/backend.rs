@@ -70,7 +70,8 @@ impl Engine {
     /// says how: "cat exited with status 3", "cat killed by signal 9". Closing the console, or
     /// starting the command anew, has the command's process group hang up and, half a second
     /// later, killed; nothing is left of it. Processes that have left its group are not pursued.
-    /// One thread waits for the output of all commands of the engine.
+    /// One thread waits for the output of all commands of the engine; each that runs costs two
+    /// descriptors.
     ///
     /// Fails as [`Engine::console`] does. That there is no such command is the reason of a failed
     /// attempt.

@@ -78,7 +78,8 @@ const REPLY_GRACE: Duration = Duration::from_millis(200);
 /// thread, within three seconds.
 ///
 /// Callbacks get what happened by then; one that is still running two seconds later is not waited
-/// for, and its thread ends with it.
+/// for, and its thread ends with it. So it is with a [`Backend`] that does not stop within two
+/// seconds.
 ///
 /// Handles of BMCs and consoles may outlive it: their calls then fail with `ShutDown`.
 #[derive(Debug)]
