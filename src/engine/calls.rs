@@ -45,7 +45,7 @@ impl Shard {
     pub(super) fn on_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Add { shared, chance, done } => {
-                done.complete(Ok(self.bmcs.insert(Slot::new(shared, chance))));
+                done.complete(Ok(self.bmcs.insert(Box::new(Slot::new(shared, chance)))));
             }
             Command::Release { bmc } => self.with(now, bmc, |slot| slot.supervisor.release(now)),
             Command::Connect { bmc, token, done } => self.with(now, bmc, |slot| {
@@ -60,7 +60,7 @@ impl Shard {
                 slot.supervisor.submit(now, request);
             }),
             Command::Cancel { bmc, token } => self.with(now, bmc, |slot| {
-                slot.calls.remove(&token);
+                drop(slot.take_call(token));
                 slot.supervisor.cancel(now, token);
             }),
             Command::Reconfigured { bmc } => self.with(now, bmc, |slot| {

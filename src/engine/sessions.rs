@@ -154,6 +154,7 @@ impl Shard {
             random.map_err(|error| Error::with_text(ErrorKind::Io, error.to_string()))?;
             if slot.route(peer).is_none() {
                 let socket = self.sockets.claim(self.poll.registry(), bmc, peer)?;
+                slot.routes.reserve_exact(1);
                 slot.routes.push((peer, socket));
             }
             Ok(seed)

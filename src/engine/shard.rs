@@ -49,7 +49,7 @@ pub(super) struct Shard {
     pub(super) inbox: Inbox<Command>,
     pub(super) sockets: Sockets,
     batch: ReceiveBatch,
-    pub(super) bmcs: SlotMap<BmcKey, Slot>,
+    pub(super) bmcs: SlotMap<BmcKey, Box<Slot>>,
     deadlines: Deadlines<BmcKey>,
     pub(super) resolvers: Arc<Resolvers>,
     pub(super) admission: Arc<Admission>,
@@ -247,7 +247,7 @@ impl Shard {
         let released = slot.supervisor.is_released();
         let target = slot.supervisor.target().clone();
         slot.stats.counters.add(&slot.supervisor.counters());
-        slot.supervisor = Supervisor::new(target, slot.next_token);
+        *slot.supervisor = Supervisor::new(target, slot.next_token);
         slot.fail_all(&error);
         self.end_of_login(bmc);
         if released || self.stopping.is_some() {
@@ -313,7 +313,7 @@ impl Shard {
         if self.characters.is_empty() {
             return;
         }
-        if let Some(console) = self.bmcs.get_mut(bmc).and_then(Slot::active_console) {
+        if let Some(console) = self.bmcs.get_mut(bmc).and_then(|slot| slot.active_console()) {
             console.shared.push(now, &self.characters);
         }
         self.characters.clear();

@@ -70,7 +70,7 @@ pub(super) struct Slot {
     pub shared: Arc<BmcShared>,
     /// The BMC in a log line.
     pub name: String,
-    pub supervisor: Supervisor,
+    pub supervisor: Box<Supervisor>,
     /// Who waits, by the token of what was asked for.
     pub calls: HashMap<u64, Call>,
     pub consoles: Vec<ConsoleLink>,
@@ -100,7 +100,7 @@ impl Slot {
         Slot {
             shared,
             name,
-            supervisor: Supervisor::new(target, chance),
+            supervisor: Box::new(Supervisor::new(target, chance)),
             calls: HashMap::new(),
             consoles: Vec::new(),
             active: None,
@@ -148,6 +148,7 @@ impl Slot {
     pub fn add_console(&mut self, id: u64, shared: &Arc<ConsoleShared>) {
         if self.console(id).is_none() {
             let shared = shared.clone();
+            self.consoles.reserve_exact(1);
             self.consoles.push(ConsoleLink { id, shared, breaks: HashMap::new() });
         }
     }
@@ -159,15 +160,24 @@ impl Slot {
     }
 
     pub fn done(&mut self, token: u64, result: Result<()>) {
-        if let Some(Call::Done(done)) = self.calls.remove(&token) {
+        if let Some(Call::Done(done)) = self.take_call(token) {
             done.complete(result);
         }
     }
 
     pub fn reply(&mut self, token: u64, result: Result<Reply>) {
-        if let Some(Call::Reply(done)) = self.calls.remove(&token) {
+        if let Some(Call::Reply(done)) = self.take_call(token) {
             done.complete(result);
         }
+    }
+
+    /// The call with a token, if somebody still waits for it.
+    pub fn take_call(&mut self, token: u64) -> Option<Call> {
+        let call = self.calls.remove(&token);
+        if self.calls.is_empty() {
+            self.calls = HashMap::new(); // What an empty one holds is much for an idle BMC.
+        }
+        call
     }
 
     /// Everything about it is over because of a bug of ours.

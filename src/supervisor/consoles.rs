@@ -96,11 +96,12 @@ impl Link {
 
 impl Supervisor {
     pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
-        self.console.iter().chain(&self.next_console)
+        self.console.iter().chain(&self.next_console).map(Box::as_ref)
     }
 
     fn link(&mut self, id: u64) -> Option<&mut Link> {
-        self.console.iter_mut().chain(&mut self.next_console).find(|link| link.id == id)
+        let mut links = self.console.iter_mut().chain(&mut self.next_console);
+        links.find(|link| link.id == id).map(Box::as_mut)
     }
 
     // What is asked for
@@ -215,7 +216,7 @@ impl Supervisor {
         }
         let has_sol = self.session().is_some_and(|session| session.sol_is_open());
         let unused = |link: &Link| !link.wanted && !link.is_kept() && !link.closing && !has_sol;
-        if self.console.as_ref().is_some_and(unused) {
+        if self.console.as_deref().is_some_and(unused) {
             self.console = self.next_console.take();
         }
         let closing = self.console.as_ref().is_some_and(|link| link.closing);
@@ -224,7 +225,7 @@ impl Supervisor {
             let text = "this BMC has another console; close that one first";
             return Err(Error::with_text(ErrorKind::Busy, text));
         }
-        *place = Some(Link::new(id, settings.clone()));
+        *place = Some(Box::new(Link::new(id, settings.clone())));
         Ok(())
     }
 

@@ -106,9 +106,9 @@ pub struct Supervisor {
     pending: Vec<Pending>,
     /// Requests that wait for a session.
     queued: Vec<Request>,
-    console: Option<Link>,
+    console: Option<Box<Link>>,
     /// The console that follows the one that is being closed.
-    next_console: Option<Link>,
+    next_console: Option<Box<Link>>,
     /// Counters of sessions that are over.
     counters: Counters,
     released: bool,

@@ -48,7 +48,7 @@ impl Model {
         let config = BmcConfig::new("127.0.0.1", credentials);
         let config = Mutex::new(config);
         let shared = Arc::new(BmcShared { config, status: Mutex::default() });
-        let key = shard.bmcs.insert(Slot::new(shared.clone(), 0));
+        let key = shard.bmcs.insert(Box::new(Slot::new(shared.clone(), 0)));
         let handle =
             Some(Arc::new(BmcHandle { engine, shard: 0, key, shared, watch: Mutex::new(None) }));
         Model { shard, outlet, inbox, bell, handle }
