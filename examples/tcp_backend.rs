@@ -79,6 +79,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         console.write_all(format!("hello {round}\n").as_bytes(), FOREVER)?;
         reader.read(&mut [0; 64], FOREVER)?;
     }
+    // The callback gets what it was not called with yet.
+    drop(engine);
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! P23 `backends_only_carry_bytes`: a backend of a few lines gets states, retries, readers with
 //! replay and reconfiguration from its console, and no number of readers makes it do more work.
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -486,4 +488,17 @@ fn the_end_of_an_engine_stops_its_backends() {
     assert_eq!(seen.calls(), ["start", "stop"]);
     assert!(seen.dropped.load(Ordering::SeqCst));
     assert!(console.close(LONG).is_err());
+}
+
+#[test]
+fn the_example_comes_back_by_itself() {
+    let output = support::example("tcp_backend").output().expect("it runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}\n{stdout}", output.status);
+    let wanted = ["[connected]", "hello 1", "far end hung up]", "[connected]", "hello 2"];
+    let mut lines = stdout.lines();
+    for want in wanted {
+        assert!(lines.any(|line| line.contains(want)), "{want} is missing in\n{stdout}");
+    }
+    assert!(lines.any(|line| line == "hello 3"), "{stdout}");
 }
