@@ -178,16 +178,16 @@ pub extern "C" fn bmclink_exec_options_free(options: *mut bmclink_exec_options) 
 }
 
 /// Opens a console that is the terminal of a command, which runs while the console is to be
-/// connected. All functions for consoles work with it as with one of SOL; bmclink_console_send_break
-/// fails with BMCLINK_ERR_INCOMPATIBLE.
+/// connected. All functions for consoles work with it as with one of SOL, but for
+/// bmclink_console_send_break, which fails with BMCLINK_ERR_INCOMPATIBLE.
 ///
 /// When the command ends, the console's reason says how, as in "cat exited with status 3". When the
 /// console is closed, the command's process group is told to hang up and killed half a second
 /// later, and nothing is left of it. `console_options` may be NULL for every default. To be freed
 /// with bmclink_console_free. Does not block.
 ///
-/// Fails with BMCLINK_ERR_MISUSE for options out of range, with BMCLINK_ERR_IO when the system gives
-/// no thread. That there is no such command is what bmclink_console_connect fails with.
+/// Fails with BMCLINK_ERR_MISUSE for options out of range, with BMCLINK_ERR_IO when the system
+/// gives no thread. That there is no such command is what bmclink_console_connect fails with.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn bmclink_exec_open(
