@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bmclink::{
-    Backend, ConsoleConfig, ConsoleEvent, ConsoleState, Engine, EngineConfig, Error, ErrorKind,
+    Backend, ConsoleConfig, ConsoleState, Engine, EngineConfig, Error, ErrorKind, EventKind,
     FOREVER, Result, Sink,
 };
 
@@ -60,10 +60,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::new(EngineConfig::default())?;
     let backend = Tcp { address, stream: None };
     let console = engine.console(backend, ConsoleConfig::default())?;
-    let _subscription = console.on_event(|event| match event {
-        ConsoleEvent::Data(bytes) => print!("{}", String::from_utf8_lossy(bytes)),
-        ConsoleEvent::State { state, reason: None, .. } => println!("[{state}]"),
-        ConsoleEvent::State { state, reason: Some(reason), .. } => println!("[{state}: {reason}]"),
+    let _subscription = console.on_event(|event| match event.kind {
+        EventKind::Data(bytes) => print!("{}", String::from_utf8_lossy(bytes)),
+        EventKind::Disconnected { reason, .. } => println!("[not connected: {reason}]"),
         other => println!("[{other:?}]"),
     })?;
     console.reconfigure(ConsoleConfig::default().always_on())?;

@@ -498,6 +498,59 @@ typedef enum bmclink_take_over {
 } bmclink_take_over;
 
 /**
+ * Whether a console is connected again by itself, after a loss or a failure.
+ */
+typedef enum bmclink_keep {
+    /**
+     * No: it is connected by bmclink_console_connect and bmclink_console_begin_connect, and a loss
+     * is final until the next of these. The default.
+     */
+    BMCLINK_KEEP_ON_REQUEST = 0,
+    /**
+     * While somebody is attached: a reader, or the console itself from its first read on. Each
+     * time one comes, it is tried at once.
+     */
+    BMCLINK_KEEP_WHILE_ATTACHED = 1,
+    /**
+     * Always, from the moment it is opened.
+     */
+    BMCLINK_KEEP_ALWAYS = 2,
+} bmclink_keep;
+
+/**
+ * The waiting times of a console that is kept, before it is tried again.
+ */
+typedef enum bmclink_retry {
+    /**
+     * The limit of the first wait, doubled after each failure; a wait is chosen by chance between
+     * nothing and its limit. Default 1 s.
+     */
+    BMCLINK_RETRY_FIRST = 1,
+    /**
+     * The longest limit. Default 120 s.
+     */
+    BMCLINK_RETRY_MAX = 2,
+    /**
+     * After a refused user name, password, K_g or privilege level: this, and up to a quarter more
+     * by chance. Default 60 s: BMCs lock accounts.
+     */
+    BMCLINK_RETRY_CREDENTIALS = 3,
+    /**
+     * The same when the BMC has no session slot free, or SOL is disabled or refused. Default 30 s.
+     */
+    BMCLINK_RETRY_REFUSED = 4,
+    /**
+     * The same when SOL is in use by another session or was taken by one, doubled each time it
+     * happens again. Default 60 s.
+     */
+    BMCLINK_RETRY_STOLEN = 5,
+    /**
+     * A connection that lived so long is tried again at once. Default 60 s.
+     */
+    BMCLINK_RETRY_STABLE = 6,
+} bmclink_retry;
+
+/**
  * What a console counts, over all its connections.
  */
 typedef enum bmclink_counter {
@@ -553,6 +606,14 @@ typedef enum bmclink_counter {
      * How long ago the last byte came, in milliseconds; UINT64_MAX before the first.
      */
     BMCLINK_COUNTER_LAST_DATA_MS = 13,
+    /**
+     * Bytes written to its log file and the predecessors of that.
+     */
+    BMCLINK_COUNTER_LOG_WRITTEN = 14,
+    /**
+     * Bytes that should be in its log file and are not: the disk was too slow, full, or not there.
+     */
+    BMCLINK_COUNTER_LOG_LOST = 15,
 } bmclink_counter;
 
 /**
@@ -695,21 +756,69 @@ typedef enum bmclink_stat {
 } bmclink_stat;
 
 /**
- * What a console's callback is told of.
+ * What happened at a console. More may be added.
  */
 typedef enum bmclink_event {
     /**
-     * The console printed `bytes`.
+     * It printed bytes, all in one connection.
      */
     BMCLINK_EVENT_DATA = 1,
     /**
-     * Its state is `state` now. Comes between the bytes from before and those from after.
+     * It is being connected.
      */
-    BMCLINK_EVENT_STATE = 2,
+    BMCLINK_EVENT_CONNECTING = 2,
     /**
-     * `number` bytes were overwritten before the callback came to them; they stood here.
+     * It is connected; the number is how often it was so by then.
      */
-    BMCLINK_EVENT_LOST = 3,
+    BMCLINK_EVENT_CONNECTED = 3,
+    /**
+     * It is not connected any more, or the attempt to connect it has failed, for a reason. It is
+     * followed by BMCLINK_EVENT_CONNECTING when that is tried again.
+     */
+    BMCLINK_EVENT_DISCONNECTED = 4,
+    /**
+     * Bytes may be missing here: the BMC skipped some, or the console was not connected for a
+     * while. The number says how many; 0 when that is not known.
+     */
+    BMCLINK_EVENT_GAP = 5,
+    /**
+     * The managed system sent a break.
+     */
+    BMCLINK_EVENT_BREAK = 6,
+    /**
+     * The BMC says it had to drop characters of the managed system.
+     */
+    BMCLINK_EVENT_OVERRUN = 7,
+    /**
+     * Another session took SOL away. BMCLINK_EVENT_DISCONNECTED follows.
+     */
+    BMCLINK_EVENT_STOLEN = 8,
+    /**
+     * The BMC says that the serial port is unavailable: powered off, or in reset.
+     */
+    BMCLINK_EVENT_POWERED_OFF = 9,
+    /**
+     * The BMC says that the serial port is available again.
+     */
+    BMCLINK_EVENT_POWERED_ON = 10,
+    /**
+     * SOL was activated again within its session, because the BMC had gone mute or skipped much.
+     */
+    BMCLINK_EVENT_REACTIVATED = 11,
+    /**
+     * Bytes of input, the number of them at most, were lost with a connection, or their fate is
+     * unknown.
+     */
+    BMCLINK_EVENT_INPUT_LOST = 12,
+    /**
+     * The number of bytes were overwritten before this reader or callback came to them; they
+     * stood here.
+     */
+    BMCLINK_EVENT_LOST = 13,
+    /**
+     * The number of events were overwritten before this reader or callback came to them.
+     */
+    BMCLINK_EVENT_MISSED = 14,
 } bmclink_event;
 
 /**
@@ -832,11 +941,11 @@ typedef void (*bmclink_log_callback)(int32_t level,
  * Takes one event of a console. What an argument is not used for is 0 or NULL.
  *
  * `event` is one of BMCLINK_EVENT_*; more may be added: do nothing for one that you do not know.
- * `state` is one of BMCLINK_STATE_*. `reason` is one of BMCLINK_ERR_* when the console is not
- * connected after it was or was tried to be, else 0; the details are then this thread's last
- * error. `number` is how often the console was connected by then (BMCLINK_EVENT_STATE), or a
- * number of bytes (BMCLINK_EVENT_LOST). `bytes` is valid during the call, `len` is 1 to 16384.
- * `user` is what was given to bmclink_console_set_callback. It must not throw or jump out.
+ * `state` is one of BMCLINK_STATE_*, for the events that change it: BMCLINK_EVENT_CONNECTING,
+ * _CONNECTED and _DISCONNECTED. `reason` is one of BMCLINK_ERR_* for BMCLINK_EVENT_DISCONNECTED,
+ * else 0; the details are then this thread's last error. `number` is what the event says of it.
+ * `bytes` is valid during the call, `len` is 1 to 16384. `user` is what was given to
+ * bmclink_console_set_callback. It must not throw or jump out.
  */
 typedef void (*bmclink_console_callback)(int32_t event,
                                          int32_t state,
@@ -982,7 +1091,9 @@ int32_t bmclink_credentials_new(const void *user_name,
 /**
  * Replaces user name, password and K_g, for every BMC that has these credentials.
  *
- * Sessions that are up stay up; every login from now on uses the new value. Limits as for
+ * Each of these BMCs logs in again at once, as after bmclink_bmc_reconfigure: its calls in flight
+ * fail with BMCLINK_ERR_RECONFIGURED, its old session is closed in the background, and a console
+ * that waits because a password was wrong is tried. An equal value changes nothing. Limits as for
  * bmclink_credentials_new; on an error the old value stays. Does not block.
  */
 int32_t bmclink_credentials_update(struct bmclink_credentials *credentials,
@@ -1212,6 +1323,20 @@ int32_t bmclink_bmc_open(struct bmclink_engine *engine,
                          struct bmclink_bmc **bmc);
 
 /**
+ * Changes where the BMC is, who logs in, and how. All handles of this BMC see it.
+ *
+ * What touches the session (host, port, credentials, cipher suites, privilege level, version,
+ * quirks) ends it: calls in flight fail with BMCLINK_ERR_RECONFIGURED, the session is closed in
+ * the background, and when there was one the new one is begun at once. Nothing of the old one
+ * reaches anybody any more. A login that is under way is given up at whatever step it is, and
+ * whoever waits for it gets the new one's result. Waiting times and the request window are those
+ * of the next session. Equal options change nothing.
+ *
+ * Does not wait for the new session. Fails with BMCLINK_ERR_MISUSE for options out of range.
+ */
+int32_t bmclink_bmc_reconfigure(struct bmclink_bmc *bmc, struct bmclink_bmc_options *options);
+
+/**
  * Frees the handle. NULL is fine.
  *
  * Does not block: when the BMC's last console is freed too, its session is closed in the
@@ -1359,6 +1484,45 @@ int32_t bmclink_console_options_set_keepalive_ms(struct bmclink_console_options 
                                                  uint32_t keepalive_ms);
 
 /**
+ * Sets whether the console is connected again by itself, one of BMCLINK_KEEP_*. With
+ * BMCLINK_KEEP_WHILE_ATTACHED it stays `linger_ms` milliseconds longer than the last reader; else
+ * that is not looked at. Default BMCLINK_KEEP_ON_REQUEST.
+ *
+ * A BMC has at most one console that is kept or connected: bmclink_console_open of another one
+ * fails with BMCLINK_ERR_BUSY.
+ */
+int32_t bmclink_console_options_set_keep(struct bmclink_console_options *options,
+                                         int32_t keep,
+                                         uint32_t linger_ms);
+
+/**
+ * Sets one of the waiting times of a console that is kept, BMCLINK_RETRY_*, in milliseconds.
+ *
+ * Being attached to, bmclink_console_connect, another configuration and other credentials have it
+ * tried at once, whatever the times say.
+ */
+int32_t bmclink_console_options_set_retry_ms(struct bmclink_console_options *options,
+                                             int32_t retry,
+                                             uint32_t retry_ms);
+
+/**
+ * Has everything that happens at the console written to a file; `path` is NUL-terminated, NULL is
+ * for no file (the default).
+ *
+ * It gets the bytes as they are, with the time (UTC) before each line, and a line in dashes for
+ * everything else that happens. It is appended to, made with mode 0600, and open as long as the
+ * console is: one file descriptor each. Before it would get longer than `size_max` bytes, 4096 or
+ * more, it is set aside as `path`.1, which becomes .2 the next time, and so on up to `keep`, at
+ * most 1000; with a `size_max` of 0 it grows for ever.
+ *
+ * A full disk or a missing folder never stops the console: see bmclink_console_log_error.
+ */
+int32_t bmclink_console_options_set_log_file(struct bmclink_console_options *options,
+                                             const char *path,
+                                             uint64_t size_max,
+                                             uint32_t keep);
+
+/**
  * Frees console options. Consoles opened with them keep what they have. NULL is fine.
  */
 int32_t bmclink_console_options_free(struct bmclink_console_options *options);
@@ -1375,6 +1539,20 @@ BMCLINK_MUST_USE
 int32_t bmclink_console_open(struct bmclink_bmc *bmc,
                              struct bmclink_console_options *options,
                              struct bmclink_console **console);
+
+/**
+ * Runs the console in another way from now on; `options` may be NULL for every default.
+ *
+ * What is about SOL itself (instance, take-over, clear, retransmission, keepalive) closes SOL and
+ * opens it again; readers are told and wait meanwhile. The rest breaks nothing, and neither do
+ * equal options. A console that is kept and not connected is tried at once.
+ *
+ * Does not wait for that. Fails with BMCLINK_ERR_MISUSE for options out of range, with
+ * BMCLINK_ERR_CLOSED when the console is closed, with BMCLINK_ERR_BUSY when it is to be kept and
+ * the BMC has another such console.
+ */
+int32_t bmclink_console_reconfigure(struct bmclink_console *console,
+                                    struct bmclink_console_options *options);
 
 /**
  * Closes the console, if it is not closed yet, and frees the handle. NULL is fine.
@@ -1486,6 +1664,34 @@ int32_t bmclink_console_wait_state(struct bmclink_console *console,
 int32_t bmclink_console_reason(struct bmclink_console *console);
 
 /**
+ * What the disk said last of the console's log file, as an error code and as this thread's last
+ * error; 0 when it takes text, or when there is no log file. What is not written is counted
+ * (BMCLINK_COUNTER_LOG_LOST), and marked in the file once that takes text again, which is tried
+ * every second. Does not block.
+ */
+int32_t bmclink_console_log_error(struct bmclink_console *console);
+
+/**
+ * Has the console's log file opened again before anything more is written to it: for programs that
+ * move it away. Does nothing without one. Does not block.
+ */
+int32_t bmclink_console_reopen_log(struct bmclink_console *console);
+
+/**
+ * State, since when, why, and when it is tried again, all at one moment. Does not block.
+ *
+ * `state` is one of BMCLINK_STATE_*. `reason` is the error code that bmclink_console_reason would
+ * give; when it is not 0, stage, codes and text are this thread's last error. `since_ms` is for
+ * how long it has been in that state, `next_try_ms` in how long it is tried again: UINT64_MAX when
+ * that is not planned. Both are in milliseconds.
+ */
+int32_t bmclink_console_why(struct bmclink_console *console,
+                            int32_t *state,
+                            int32_t *reason,
+                            uint64_t *since_ms,
+                            uint64_t *next_try_ms);
+
+/**
  * Gives one of the console's counters, BMCLINK_COUNTER_*, in `value`. Does not block.
  */
 int32_t bmclink_console_counter(struct bmclink_console *console, int32_t counter, uint64_t *value);
@@ -1522,6 +1728,51 @@ int64_t bmclink_reader_read(struct bmclink_reader *reader,
                             int64_t timeout_ms);
 
 /**
+ * Gives what is next for this reader, in order: bytes up to where something happened, or what
+ * happened there. Blocks until `timeout_ms` for something, then BMCLINK_ERR_TIMED_OUT.
+ *
+ * `event` is one of BMCLINK_EVENT_*; more may be added: do nothing for one that you do not know.
+ * For BMCLINK_EVENT_DATA the bytes are copied to the start of `buffer`, at most `capacity`, and
+ * their count is the result, at least 1; for any other the result is 0. `number` is what the event
+ * says of it, else 0. bmclink_reader_event_epoch and its companions say more, until the next call.
+ *
+ * A loss is an event here and no failure: this waits for the next connection. Only behind the last
+ * event of a console that was closed it fails with BMCLINK_ERR_CLOSED. `capacity` is 1 or more.
+ * Of events the last 64 are kept for those who are behind.
+ *
+ * bmclink_reader_read goes over events, and the two can be mixed. What bmclink_reader_fd and event
+ * queues take for readable is what the last one of the two would give at once; before the first
+ * call that is bytes, so call this before you wait.
+ */
+BMCLINK_MUST_USE
+int64_t bmclink_reader_next(struct bmclink_reader *reader,
+                            void *buffer,
+                            size_t capacity,
+                            int64_t timeout_ms,
+                            int32_t *event,
+                            uint64_t *number);
+
+/**
+ * How often the console was connected when what bmclink_reader_next gave last happened: which
+ * connection it belongs to. 0 before the first. Does not block.
+ */
+int64_t bmclink_reader_event_epoch(struct bmclink_reader *reader);
+
+/**
+ * How long ago, in milliseconds, what bmclink_reader_next gave last happened; of bytes, how long
+ * ago the first one was received. Fails with BMCLINK_ERR_MISUSE before there was any. Does not
+ * block.
+ */
+int64_t bmclink_reader_event_age_ms(struct bmclink_reader *reader);
+
+/**
+ * The reason of the BMCLINK_EVENT_DISCONNECTED that bmclink_reader_next gave last, as an error
+ * code and as this thread's last error; 0 when what it gave last was anything else. Does not
+ * block.
+ */
+int32_t bmclink_reader_event_reason(struct bmclink_reader *reader);
+
+/**
  * A file descriptor that is readable exactly while bmclink_reader_read would not block; see
  * bmclink_console_fd.
  */
@@ -1548,9 +1799,8 @@ int32_t bmclink_reader_free(struct bmclink_reader *reader);
  * now on. Calls come in order and one at a time, on threads of the engine that do nothing else. A
  * callback may take its time and call any function of this library, also those that block: it may
  * connect, close and free its console, free the engine, and set another callback. It holds up
- * nothing but itself: bytes that are overwritten meanwhile are told as BMCLINK_EVENT_LOST, and of
- * more than 64 changes of state the oldest are left out. Threads: see
- * bmclink_engine_options_set_dispatchers_max.
+ * nothing but itself: what is overwritten meanwhile is told as BMCLINK_EVENT_LOST and
+ * BMCLINK_EVENT_MISSED. Threads: see bmclink_engine_options_set_dispatchers_max.
  *
  * Blocks while the callback set before runs in another thread. When this function returns, that
  * one has returned from its last call, so that its `user` can be freed; so do not call it, or
@@ -1635,16 +1885,16 @@ int32_t bmclink_exec_options_free(struct bmclink_exec_options *options);
 
 /**
  * Opens a console that is the terminal of a command, which runs while the console is to be
- * connected. All functions for consoles work with it as with one of SOL; bmclink_console_send_break
- * fails with BMCLINK_ERR_INCOMPATIBLE.
+ * connected. All functions for consoles work with it as with one of SOL, but for
+ * bmclink_console_send_break, which fails with BMCLINK_ERR_INCOMPATIBLE.
  *
  * When the command ends, the console's reason says how, as in "cat exited with status 3". When the
  * console is closed, the command's process group is told to hang up and killed half a second
  * later, and nothing is left of it. `console_options` may be NULL for every default. To be freed
  * with bmclink_console_free. Does not block.
  *
- * Fails with BMCLINK_ERR_MISUSE for options out of range, with BMCLINK_ERR_IO when the system gives
- * no thread. That there is no such command is what bmclink_console_connect fails with.
+ * Fails with BMCLINK_ERR_MISUSE for options out of range, with BMCLINK_ERR_IO when the system
+ * gives no thread. That there is no such command is what bmclink_console_connect fails with.
  */
 BMCLINK_MUST_USE
 int32_t bmclink_exec_open(struct bmclink_engine *engine,
@@ -1901,6 +2151,35 @@ int32_t bmclink_sim_address(struct bmclink_sim *sim,
                             char *address,
                             size_t capacity,
                             uint16_t *port);
+
+/**
+ * Resets BMC `index`, from 0: it forgets its sessions, without a word to anybody. Does not block.
+ */
+int32_t bmclink_sim_reset(struct bmclink_sim *sim, uint32_t index);
+
+/**
+ * Has another session take the SOL of BMC `index`, from 0. Does not block.
+ */
+int32_t bmclink_sim_steal_sol(struct bmclink_sim *sim, uint32_t index);
+
+/**
+ * Has BMC `index`, from 0, answer (the default), or, with 0, be as silent as one that is switched
+ * off. Does not block.
+ */
+int32_t bmclink_sim_set_reachable(struct bmclink_sim *sim, uint32_t index, int32_t reachable);
+
+/**
+ * Changes the password of a user of BMC `index`, from 0. Sessions that are up stay up.
+ *
+ * Both are bytes with a length, at most 16 and 20 of them. A user that is not there stays so. Does
+ * not block.
+ */
+int32_t bmclink_sim_set_password(struct bmclink_sim *sim,
+                                 uint32_t index,
+                                 const void *user_name,
+                                 size_t user_name_len,
+                                 const void *password,
+                                 size_t password_len);
 
 /**
  * Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is

@@ -15,11 +15,11 @@ use std::time::Duration;
 use self::carrier::Carrier;
 pub use self::queue::{EventQueue, Source};
 pub use self::subscription::Subscription;
-use crate::config::{BmcConfig, ConsoleConfig};
+use crate::config::{BmcConfig, ConsoleConfig, LogConfig};
 use crate::console::Cursor;
 use crate::engine::{
-    BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine,
-    Place, Why, deadline, waiter,
+    BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleEvent, ConsoleShared, ConsoleState,
+    ConsoleStats, Engine, LogShared, LogStatus, Place, Why, deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
@@ -114,10 +114,11 @@ impl Bmc {
     /// Fails with `Misuse` for settings out of range.
     pub fn console(&self, config: ConsoleConfig) -> Result<Console> {
         config.check()?;
-        let opens = config.keep != Keep::OnRequest;
+        let (opens, log) = (config.keep != Keep::OnRequest, config.log.clone());
         let shared = Arc::new(ConsoleShared::new(config));
         let carrier = Carrier::Sol(self.handle.clone(), self.handle.new_id());
         let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
+        console.inner.write_log(log)?;
         console.inner.carrier.open(&console.inner.shared, opens)?;
         Ok(console)
     }
@@ -158,11 +159,13 @@ struct ConsoleInner {
     shared: Arc<ConsoleShared>,
     /// How many readers are attached.
     readers: Mutex<usize>,
+    /// Its log file, once it had one.
+    log: Mutex<Option<Arc<LogShared>>>,
 }
 
 impl ConsoleInner {
     fn new(carrier: Carrier, shared: Arc<ConsoleShared>) -> Self {
-        ConsoleInner { carrier, shared, readers: Mutex::new(0) }
+        ConsoleInner { carrier, shared, readers: Mutex::default(), log: Mutex::default() }
     }
 
     /// A reader comes or goes. A console that is kept is tried at once when one comes.
@@ -176,6 +179,22 @@ impl ConsoleInner {
         if kept && (comes || *readers == 0) {
             self.carrier.attach(&self.shared, comes);
         }
+    }
+
+    /// Has everything written to another file, or to none.
+    fn write_log(&self, config: Option<LogConfig>) -> Result<()> {
+        let mut log = self.log.lock();
+        match (&*log, config) {
+            (Some(shared), config) => shared.set(config),
+            (None, None) => {}
+            (None, Some(config)) => {
+                let shared = Arc::new(LogShared::default());
+                shared.set(Some(config));
+                self.carrier.logs().follow(self.carrier.id(), &self.shared, &shared)?;
+                *log = Some(shared);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -228,20 +247,26 @@ impl Console {
     /// Runs the console in another way from now on.
     ///
     /// What is about SOL itself (`instance`, `take_over`, retransmission) closes SOL and opens it
-    /// again; readers wait meanwhile. The rest (`replay_len`, `input_len`, `keep`, `retry`) breaks
-    /// nothing, and so do equal values. A console that is kept and not connected is tried at once.
-    /// Fails with `Misuse` for settings out of range.
+    /// again; readers wait meanwhile. The rest (`replay_len`, `input_len`, `keep`, `retry`, `log`)
+    /// breaks nothing, and neither do equal values. A console that is kept and not connected is
+    /// tried at once. Fails with `Misuse` for settings out of range.
     pub fn reconfigure(&self, config: ConsoleConfig) -> Result<()> {
         config.check()?;
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        let opens = config.keep != Keep::OnRequest;
+        let (opens, log) = (config.keep != Keep::OnRequest, config.log.clone());
         if self.inner.shared.reconfigure(config) {
+            self.inner.write_log(log)?;
             let ConsoleInner { carrier, shared, .. } = &*self.inner;
             carrier.reconfigure(shared)?;
             if opens {
                 carrier.open(shared, true)?;
+                // Those who came while that did not matter are there all the same.
+                let readers = self.inner.readers.lock();
+                if *readers > 0 {
+                    carrier.attach(shared, true);
+                }
             }
         }
         Ok(())
@@ -250,6 +275,22 @@ impl Console {
     /// State, since when, why, and when it is tried again: at one moment.
     pub fn why(&self) -> Why {
         self.inner.shared.why()
+    }
+
+    /// How its log file stands; `None` when it never had one.
+    ///
+    /// A full disk or a missing folder never stops the console: what is not written is counted
+    /// here, and marked in the file once that takes text again, which is tried every second.
+    pub fn log_status(&self) -> Option<LogStatus> {
+        self.inner.log.lock().as_ref().map(|log| log.status())
+    }
+
+    /// Has the log file opened again before anything more is written to it: for programs that
+    /// move it away. Does nothing without one, and does not block.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &*self.inner.log.lock() {
+            log.reopen();
+        }
     }
 
     /// Where the console is in its life.
@@ -280,6 +321,16 @@ impl Console {
     /// Attaches a reader that gets only what comes from now on.
     pub fn live_reader(&self) -> Reader {
         Reader::new(self, self.inner.shared.cursor(false))
+    }
+
+    /// What to show first on a terminal, and a reader that goes on exactly behind it.
+    ///
+    /// That is what is kept of the past, from the beginning of a line on where what came before is
+    /// gone, behind sequences that end attributes and other character sets. What a program has
+    /// drawn on the whole screen before that is not brought back.
+    pub fn reader_for_terminal(&self) -> (Vec<u8>, Reader) {
+        let (past, cursor) = self.inner.shared.cursor_for_terminal();
+        (past, Reader::new(self, cursor))
     }
 
     /// Takes input for the host and says how many bytes: all that there is room for, at least
@@ -341,6 +392,12 @@ impl Console {
         self.inner.carrier.close(&self.inner.shared, timeout)
     }
 
+    /// A reader that is not attached before it reads.
+    #[cfg(feature = "capi")]
+    pub(crate) fn own_reader(&self) -> Reader {
+        Reader::unattached(self, self.inner.shared.cursor(true))
+    }
+
     /// Closes it too, and leaves it to the shard to tell the BMC.
     #[cfg(feature = "capi")]
     pub(crate) fn abandon(&self) {
@@ -390,7 +447,8 @@ impl io::Write for Console {
     }
 }
 
-/// One attached reader of a console: its own place in what the console printed.
+/// One attached reader of a console: its own place in what the console printed. It cannot write:
+/// who shall do both is given the [`Console`] too, which is shared by all who write.
 ///
 /// A reader that falls behind by more than [`ConsoleConfig::replay_len`] loses the oldest bytes
 /// and is told how many; it never slows the console or another reader. A clone goes on from the
@@ -400,12 +458,26 @@ pub struct Reader {
     console: Console,
     cursor: Cursor,
     place: Arc<Place>,
+    /// Whether the console knows that it is there.
+    attached: bool,
 }
 
 impl Reader {
     fn new(console: &Console, cursor: Cursor) -> Self {
-        console.inner.attach(true);
-        Reader { console: console.clone(), cursor, place: Place::new(cursor.offset()) }
+        let mut reader = Reader::unattached(console, cursor);
+        reader.attach();
+        reader
+    }
+
+    fn unattached(console: &Console, cursor: Cursor) -> Self {
+        let place = Place::new(cursor.offset());
+        Reader { console: console.clone(), cursor, place, attached: false }
+    }
+
+    fn attach(&mut self) {
+        if !std::mem::replace(&mut self.attached, true) {
+            self.console.inner.attach(true);
+        }
     }
 
     /// Copies what is there, at least one byte; blocks until `timeout` for it, then `TimedOut`.
@@ -418,6 +490,56 @@ impl Reader {
         shared.read(&self.place, &mut self.cursor, out, deadline(timeout), None)
     }
 
+    /// Gives what is next, in order: bytes, copied to the start of `out`, up to where something
+    /// happened; or what happened there. Blocks until `timeout` for something, then `TimedOut`.
+    ///
+    /// A loss is an event here and no error: this waits for the next connection. Only behind the
+    /// last event of a console that was closed it fails with `Closed`. `out` has room for at least
+    /// one byte, else `Misuse`. Of events the last 64 are kept for those who are behind.
+    ///
+    /// [`read`](Reader::read) goes over events, and the two can be mixed. What
+    /// [`fd`](Reader::fd) and queues take for readable is what the last one of the two would give
+    /// at once: before the first call that is bytes, so a reader that is to be waited for by its
+    /// events calls this before it waits.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use bmclink::{ErrorKind, EventKind, Reader, Result};
+    ///
+    /// fn follow(reader: &mut Reader, timeout: Duration) -> Result<()> {
+    ///     let mut buffer = [0; 4096];
+    ///     loop {
+    ///         match reader.next(&mut buffer, timeout) {
+    ///             Ok(event) => match event.kind {
+    ///                 EventKind::Data(bytes) => print!("{}", String::from_utf8_lossy(bytes)),
+    ///                 EventKind::Disconnected { reason, .. } => println!("[{reason}]"),
+    ///                 EventKind::Gap(_) => println!("[something is missing here]"),
+    ///                 _ => {}
+    ///             },
+    ///             Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
+    ///             Err(error) => return Err(error),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn next<'a>(&mut self, out: &'a mut [u8], timeout: Duration) -> Result<ConsoleEvent<'a>> {
+        let shared = &self.console.inner.shared;
+        shared.next(&self.place, &mut self.cursor, out, deadline(timeout), None)
+    }
+
+    /// As [`read_unless`](Reader::read_unless), with events.
+    #[cfg(feature = "capi")]
+    pub(crate) fn next_unless<'a>(
+        &mut self,
+        stop: &AtomicBool,
+        out: &'a mut [u8],
+        timeout: Duration,
+    ) -> Result<ConsoleEvent<'a>> {
+        self.attach();
+        let shared = &self.console.inner.shared;
+        shared.next(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
+    }
+
     /// Reads, unless or until another thread sets `stop` and calls [`Console::wake_readers`]:
     /// `Closed` then.
     #[cfg(feature = "capi")]
@@ -427,6 +549,7 @@ impl Reader {
         out: &mut [u8],
         timeout: Duration,
     ) -> Result<usize> {
+        self.attach();
         let shared = &self.console.inner.shared;
         shared.read(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
     }
@@ -468,7 +591,9 @@ impl Clone for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.place.leave(&self.console.inner.shared);
-        self.console.inner.attach(false);
+        if self.attached {
+            self.console.inner.attach(false);
+        }
     }
 }
 

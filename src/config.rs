@@ -5,6 +5,7 @@
 //! one receive batch of 128 KiB.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -291,6 +292,52 @@ pub struct ConsoleConfig {
     pub keep: Keep,
     /// When that is tried.
     pub retry: RetryConfig,
+    /// The file that everything is written to. Default none.
+    pub log: Option<LogConfig>,
+}
+
+/// The log file of a console.
+///
+/// It gets the bytes as they are, with the time (UTC) before each line, and lines like
+/// `2026-11-22T15:46:27.123Z -- connected, epoch 2 --` for everything else that happens. It is
+/// appended to, made with mode 0600, and open as long as the console is: one file descriptor each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogConfig {
+    /// Where it is. Its folder has to be there.
+    pub path: PathBuf,
+    /// It is set aside before it would get longer than so many bytes, 4 KiB or more; 0 for never.
+    /// Default 10 MiB.
+    pub size_max: u64,
+    /// How many of those that were set aside are kept, at most 1,000: the last one has `.1` behind
+    /// its name, the one before `.2`, and so on. Default 4.
+    pub keep: usize,
+}
+
+impl LogConfig {
+    /// A log file with every default.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        LogConfig { path: path.into(), size_max: 10 << 20, keep: 4 }
+    }
+
+    /// Sets after how many bytes it is set aside, and how many of those are kept.
+    #[must_use]
+    pub fn rotate(mut self, size_max: u64, keep: usize) -> Self {
+        (self.size_max, self.keep) = (size_max, keep);
+        self
+    }
+
+    fn problem(&self) -> Option<&'static str> {
+        if self.path.as_os_str().is_empty() {
+            Some("the log file has no name")
+        } else if (1..4096).contains(&self.size_max) {
+            Some("the log file's size_max is neither 0 nor 4 KiB or more")
+        } else if self.keep > 1000 {
+            Some("more than 1000 log files are to be kept")
+        } else {
+            None
+        }
+    }
 }
 
 impl Default for ConsoleConfig {
@@ -309,6 +356,7 @@ impl Default for ConsoleConfig {
             keepalive: sol.keepalive,
             keep: Keep::default(),
             retry: RetryConfig::default(),
+            log: None,
         }
     }
 }
@@ -345,6 +393,13 @@ impl ConsoleConfig {
         self
     }
 
+    /// Has everything written to a file.
+    #[must_use]
+    pub fn log(mut self, log: LogConfig) -> Self {
+        self.log = Some(log);
+        self
+    }
+
     /// Sets how many bytes of the past are kept for readers.
     #[must_use]
     pub fn replay_len(mut self, len: usize) -> Self {
@@ -371,6 +426,8 @@ impl ConsoleConfig {
             "retransmit_min is more than retransmit_max"
         } else if self.keepalive.is_some_and(|every| ms(every) < 1000) {
             "keepalive is less than 1 s"
+        } else if let Some(problem) = self.log.as_ref().and_then(LogConfig::problem) {
+            problem
         } else {
             return Ok(());
         };

@@ -62,13 +62,30 @@
 //!
 //! Bad credentials are final for the call that met them, and nothing is retried behind your
 //! back: BMCs lock accounts. A lost connection is reported by every reader and writer until
-//! [`Console::connect`] is called again.
+//! [`Console::connect`] is called again; unless the console is one that is kept.
+//!
+//! # What keeping means
+//!
+//! [`ConsoleConfig::always_on`] keeps a console connected from the moment it is opened,
+//! [`ConsoleConfig::on_demand`] while a [`Reader`] is attached. A failure or loss is then followed
+//! by another try: when, depends on the cause and is set by [`RetryConfig`]; at once when somebody
+//! attaches, and after [`Bmc::reconfigure`], [`Console::reconfigure`] and
+//! [`Credentials::update`]. Readers wait meanwhile; [`Console::why`] says how things stand.
+//!
+//! A BMC has one session, whoever uses it: two [`Bmc`]s with equal settings are the same one, and
+//! its commands and console share it. Another address or password ends that session with
+//! [`ErrorKind::Reconfigured`] for what was in flight and begins the next one; nothing of the old
+//! one reaches anybody any more.
 //!
 //! # What reading and writing mean
 //!
 //! Bytes go through unchanged, in order, once, whatever the network loses, doubles or reorders,
 //! as long as the session lives. Where the BMC itself drops bytes, or a connection ends with
 //! input unacknowledged, that is counted: see [`ConsoleStats`].
+//!
+//! [`Reader::next`] gives what happened at the console, each event at its place among the bytes:
+//! connections and their ends, gaps, breaks, overruns, lost input.
+//! [`ConsoleConfig::log`] has all of it written to a file, with the time before each line.
 //!
 //! Every reader sees all bytes. A reader that stays away loses its own oldest ones, is told how
 //! many ([`Reader::lost`]), and disturbs nobody. A writer is taken from only as much as there is
@@ -153,11 +170,11 @@ pub mod wire;
 
 pub use bmc::{Bmc, Console, EventQueue, FOREVER, RawReply, Reader, Source, Subscription};
 pub use command::CommandError;
-pub use config::{BmcConfig, ConsoleConfig, EngineConfig};
+pub use config::{BmcConfig, ConsoleConfig, EngineConfig, LogConfig};
 pub use credentials::Credentials;
 pub use engine::{
     Backend, BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats,
-    Events, ExecConfig, Ready, ShardStats, Signature, Sink, Why,
+    EventKind, Events, ExecConfig, LogStatus, Ready, ShardStats, Signature, Sink, Why,
 };
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.

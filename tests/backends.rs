@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bmclink::{
-    Backend, Console, ConsoleConfig, ConsoleState, Engine, EngineConfig, Error, ErrorKind, Reader,
-    Result, RetryConfig, Sink,
+    Backend, Console, ConsoleConfig, ConsoleState, Engine, EngineConfig, Error, ErrorKind,
+    EventKind, Reader, Result, RetryConfig, Sink,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -375,9 +375,15 @@ fn another_backend_takes_over_at_once_and_whoever_waits_gets_its_result() {
     let seen = states.clone();
     let reader = console.live_reader();
     let _subscription = reader.on_event(move |event| {
-        if let bmclink::ConsoleEvent::State { state, reason, .. } = event {
-            seen.lock().expect("no panic").push((state, reason.map(Error::kind)));
-        }
+        let state = match event.kind {
+            EventKind::Connecting => (ConsoleState::Connecting, None),
+            EventKind::Connected => (ConsoleState::Connected, None),
+            EventKind::Disconnected { reason, .. } => {
+                (ConsoleState::Unconnected, Some(reason.kind()))
+            }
+            _ => return,
+        };
+        seen.lock().expect("no panic").push(state);
     });
     let (next, third) = Probe::echo();
     console.reconfigure_backend(next).expect("another one");
@@ -495,7 +501,7 @@ fn the_example_comes_back_by_itself() {
     let output = support::example("tcp_backend").output().expect("it runs");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}\n{stdout}", output.status);
-    let wanted = ["[connected]", "hello 1", "far end hung up]", "[connected]", "hello 2"];
+    let wanted = ["[Connected]", "hello 1", "far end hung up]", "[Connected]", "hello 2"];
     let mut lines = stdout.lines();
     for want in wanted {
         assert!(lines.any(|line| line.contains(want)), "{want} is missing in\n{stdout}");

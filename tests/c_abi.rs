@@ -190,6 +190,25 @@ fn waiting_for_many_works_under_valgrind_with_the_shared_library() {
     assert!(output.contains("all as the header says"), "{output}");
 }
 
+#[test]
+fn healing_works_under_sanitizers() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/healing.c", Link::Sanitized);
+    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
+#[test]
+fn healing_works_under_valgrind_with_the_shared_library() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/healing.c", Link::Shared);
+    let mut valgrind = require("valgrind");
+    valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    valgrind.arg(program);
+    let output = Program::run(valgrind, PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
 /// The leak check is on: without it, "no leaks" proves nothing.
 #[test]
 fn a_leak_is_found_by_the_sanitizer() {

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bmclink::{
-    Console, ConsoleConfig, ConsoleEvent, ConsoleState, Credentials, Engine, EngineConfig, Error,
-    ErrorKind, ExecConfig, Reader, Subscription,
+    Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig, ErrorKind, EventKind,
+    ExecConfig, Reader, Subscription,
 };
 use nix::fcntl::{OFlag, open as open_file};
 use nix::sys::signal::{Signal, kill};
@@ -75,10 +75,15 @@ fn states(console: &Console) -> (States, Subscription) {
     let states = States::default();
     let seen = states.clone();
     let subscription = console.live_reader().on_event(move |event| {
-        if let ConsoleEvent::State { state, reason, .. } = event {
-            let reason = reason.map(|error: &Error| error.to_string());
-            seen.lock().expect("no panic").push((state, reason));
-        }
+        let state = match event.kind {
+            EventKind::Connecting => (ConsoleState::Connecting, None),
+            EventKind::Connected => (ConsoleState::Connected, None),
+            EventKind::Disconnected { reason, .. } => {
+                (ConsoleState::Unconnected, Some(reason.to_string()))
+            }
+            _ => return,
+        };
+        seen.lock().expect("no panic").push(state);
     });
     (states, subscription.expect("a subscription"))
 }

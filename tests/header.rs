@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "library",
     "error",
     "log",
@@ -20,6 +20,8 @@ const SOURCES: [&str; 13] = [
     "engine",
     "bmc",
     "console",
+    "event",
+    "reader",
     "callback",
     "exec",
     "backend",

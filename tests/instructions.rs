@@ -22,6 +22,9 @@ mod log;
 #[path = "behaviour/pair.rs"]
 #[allow(dead_code)]
 mod pair;
+#[path = "../src/console/stamps.rs"]
+#[allow(dead_code)]
+mod stamps;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -219,14 +222,15 @@ fn send(suite: u8) {
 
 /// A full ring takes 255 bytes, and a reader has them.
 fn log_255_bytes() {
-    let mut log = log::Log::new(4096);
-    log.push(&[b'x'; 4096]);
+    let mut log = log::Log::<()>::new(4096);
+    let at = Instant::now();
+    log.push(at, 1, &[b'x'; 4096]);
     let mut cursor = log.cursor_at_end();
     let mut buffer = [0; 4096];
     for _ in 0..ROUNDS {
         let mut len = 0;
         measured(&mut || {
-            log.push(black_box(&[b'y'; 255]));
+            log.push(black_box(at), 1, black_box(&[b'y'; 255]));
             len = log.read(&mut cursor, &mut buffer);
         });
         assert_eq!(len, 255);

@@ -14,4 +14,5 @@ mod interop {
     mod lossy_line;
     mod pyghmi;
     mod side_by_side;
+    mod supervision;
 }

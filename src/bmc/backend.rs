@@ -86,9 +86,11 @@ fn console(
     make: impl FnOnce(&Arc<ConsoleShared>) -> Result<Arc<Driver>>,
 ) -> Result<Console> {
     config.check()?;
+    let log = config.log.clone();
     let shared = Arc::new(ConsoleShared::new(config));
     let carrier = Carrier::Backend(make(&shared)?);
     let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
+    console.inner.write_log(log)?;
     console.inner.carrier.open(&console.inner.shared, false)?;
     Ok(console)
 }

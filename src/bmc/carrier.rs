@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{BmcHandle, ConsoleShared, Dispatcher, Driver};
+use crate::engine::{BmcHandle, ConsoleShared, Dispatcher, Driver, LogFiles};
 use crate::error::Result;
 
 #[derive(Debug)]
@@ -86,6 +86,22 @@ impl Carrier {
         match self {
             Sol(bmc, id) => bmc.abandon_console(*id, shared),
             Backend(driver) => driver.abandon(),
+        }
+    }
+
+    /// Those who write log files.
+    pub fn logs(&self) -> &Arc<LogFiles> {
+        match self {
+            Sol(bmc, _) => bmc.logs(),
+            Backend(driver) => driver.logs(),
+        }
+    }
+
+    /// A number that no other console of the engine has.
+    pub fn id(&self) -> u64 {
+        match self {
+            Sol(_, id) => *id,
+            Backend(driver) => driver.console_id(),
         }
     }
 

@@ -15,10 +15,10 @@ impl Console {
     /// Calls come in order and one at a time, on threads of the engine that do nothing else, with
     /// no lock held. A callback may take its time and call anything, also [`connect`], [`close`]
     /// and what else blocks; it may drop the console, the engine, and its own subscription. It
-    /// holds up nothing but itself: bytes that are overwritten meanwhile are reported as
-    /// [`ConsoleEvent::Lost`], and of more than 64 changes of state the oldest are left out. As
-    /// many callbacks can block at once as [`dispatchers_max`] allows before others have to wait.
-    /// When it panics, that is logged and the subscription is ended.
+    /// holds up nothing but itself: what is overwritten meanwhile is reported as
+    /// [`EventKind::Lost`](crate::EventKind::Lost). As many callbacks can block at once as
+    /// [`dispatchers_max`] allows before others have to wait. When it panics, that is logged and
+    /// the subscription is ended. Data comes in pieces of at most 16 KiB.
     ///
     /// A callback that owns a handle of the console keeps it open until it is unsubscribed.
     ///

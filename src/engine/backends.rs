@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use super::dispatch::Dispatcher;
 use super::driver::Driver;
+use super::logfile::LogFiles;
 use crate::error::{Error, Result};
 use crate::sync::{Mutex, now};
 
@@ -38,6 +39,7 @@ pub(super) trait Polled: Send + Sync {
 /// See the module.
 pub(crate) struct Backends {
     callbacks: Arc<Dispatcher>,
+    logs: Arc<LogFiles>,
     workers: Arc<Dispatcher>,
     drivers: Mutex<HashMap<u64, Weak<Driver>>>,
     timers: Mutex<BTreeMap<(Instant, u64), Weak<dyn Timed>>>,
@@ -56,12 +58,13 @@ impl fmt::Debug for Backends {
 }
 
 impl Backends {
-    /// Starts the threads. `callbacks` are those of the engine.
-    pub fn start(callbacks: &Arc<Dispatcher>) -> Result<Arc<Self>> {
+    /// Starts the threads. `callbacks` and `logs` are those of the engine.
+    pub fn start(callbacks: &Arc<Dispatcher>, logs: &Arc<LogFiles>) -> Result<Arc<Self>> {
         let failed = |error: std::io::Error| Error::io("cannot start a thread", &error);
         let poll = Poll::new().map_err(failed)?;
         let backends = Arc::new(Backends {
             callbacks: callbacks.clone(),
+            logs: logs.clone(),
             workers: Dispatcher::new(WORKERS_MAX),
             drivers: Mutex::default(),
             timers: Mutex::default(),
@@ -109,6 +112,11 @@ impl Backends {
     /// The threads for callbacks.
     pub fn callbacks(&self) -> &Arc<Dispatcher> {
         &self.callbacks
+    }
+
+    /// Those who write log files.
+    pub fn logs(&self) -> &Arc<LogFiles> {
+        &self.logs
     }
 
     /// A number nothing else here has.

@@ -1,56 +1,25 @@
 //! What is called when something happens at a console: in order per callback, one call at a time.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use super::console::{ConsoleShared, ConsoleState};
+use super::console::ConsoleShared;
 use super::dispatch::{Dispatcher, Task};
+use super::event::ConsoleEvent;
 use crate::console::Cursor;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sync::{Condvar, Mutex};
 
-/// Changes of state that are kept for a callback that has not come to them.
-const CHANGES_MAX: usize = 64;
 /// Calls in a row before the next callback has its turn.
 const CALLS_PER_TURN: usize = 16;
 /// Bytes given in one call at most.
 const CHUNK_LEN: usize = 16 << 10;
 
-/// Something that happened at a console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConsoleEvent<'a> {
-    /// The console printed this. Never empty, at most 16 KiB.
-    Data(&'a [u8]),
-    /// Its state is another one now. Comes between the bytes from before and those from after.
-    #[non_exhaustive]
-    State {
-        /// The new state.
-        state: ConsoleState,
-        /// Why it is not connected, after it was or was tried to be.
-        reason: Option<&'a Error>,
-        /// How often the console was connected by then.
-        epoch: u64,
-    },
-    /// So many bytes were overwritten before the callback came to them; they stood here.
-    Lost(u64),
-}
-
 /// What a user gave to be called.
 pub(crate) type Callback = Box<dyn FnMut(ConsoleEvent<'_>) + Send>;
-
-/// A change of a console's state, and where in its output it came.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub at: u64,
-    pub state: ConsoleState,
-    pub reason: Option<Error>,
-    pub epoch: u64,
-}
 
 /// One callback of one console.
 pub(crate) struct Subscriber {
@@ -58,7 +27,6 @@ pub(crate) struct Subscriber {
     id: u64,
     console: Arc<ConsoleShared>,
     dispatcher: Arc<Dispatcher>,
-    changes: Mutex<VecDeque<Change>>,
     phase: Mutex<Phase>,
     /// It does not run any more.
     idle: Condvar,
@@ -81,13 +49,6 @@ struct Phase {
 struct Call {
     callback: Callback,
     cursor: Cursor,
-}
-
-/// What a callback is to be told next; bytes are in the buffer.
-enum Next {
-    Data(usize),
-    Lost(u64),
-    State(Change),
 }
 
 thread_local! {
@@ -118,7 +79,6 @@ impl Subscriber {
             id: LAST_ID.fetch_add(1, Ordering::Relaxed) + 1,
             console,
             dispatcher,
-            changes: Mutex::new(VecDeque::new()),
             phase: Mutex::default(),
             idle: Condvar::new(),
             call: Mutex::new(Some(Call { callback, cursor })),
@@ -127,15 +87,6 @@ impl Subscriber {
 
     pub fn console(&self) -> &ConsoleShared {
         &self.console
-    }
-
-    /// Remembers a change until the callback comes to it. To be followed by `wake`.
-    pub fn note(&self, change: Change) {
-        let mut changes = self.changes.lock();
-        if changes.len() == CHANGES_MAX {
-            changes.pop_front();
-        }
-        changes.push_back(change);
     }
 
     /// Something happened. To be settled.
@@ -186,7 +137,20 @@ impl Subscriber {
         self.drop_call();
     }
 
-    /// Gives back the threads. To be called once, after `end`.
+    /// Has it called no more, and leaves a call that is under way to end by itself.
+    pub fn abandon(&self) {
+        let mut phase = self.phase.lock();
+        phase.ended = true;
+        if phase.running {
+            // The thread that runs it drops it.
+            phase.stray = true;
+            return self.dispatcher.stray(true);
+        }
+        drop(phase);
+        self.drop_call();
+    }
+
+    /// Gives back the threads. To be called once, after `end` or `abandon`.
     pub fn leave(&self) {
         self.dispatcher.leave();
     }
@@ -198,16 +162,10 @@ impl Subscriber {
 
     /// Calls back until there is nothing more or others should have a turn; whether there is more.
     fn take_turn(&self, call: &mut Call, buffer: &mut Vec<u8>) -> bool {
+        buffer.resize(CHUNK_LEN, 0);
         for _ in 0..CALLS_PER_TURN {
-            let Some(next) = self.next(&mut call.cursor, buffer) else { return false };
-            let event = match &next {
-                Next::Data(len) => ConsoleEvent::Data(&buffer[..*len]),
-                Next::Lost(bytes) => ConsoleEvent::Lost(*bytes),
-                Next::State(change) => ConsoleEvent::State {
-                    state: change.state,
-                    reason: change.reason.as_ref(),
-                    epoch: change.epoch,
-                },
+            let Some(event) = self.console.poll_event(&mut call.cursor, buffer) else {
+                return false;
             };
             (call.callback)(event);
             if self.has_ended() {
@@ -215,23 +173,6 @@ impl Subscriber {
             }
         }
         true
-    }
-
-    fn next(&self, cursor: &mut Cursor, buffer: &mut Vec<u8>) -> Option<Next> {
-        buffer.resize(CHUNK_LEN, 0);
-        self.console.with_log(|log| {
-            let mut changes = self.changes.lock();
-            let until = changes.front().map_or(u64::MAX, |change| change.at);
-            let lost = log.skip_lost(cursor, until);
-            if lost > 0 {
-                return Some(Next::Lost(lost));
-            }
-            let len = log.read_until(cursor, until, buffer);
-            if len > 0 {
-                return Some(Next::Data(len));
-            }
-            changes.pop_front().map(Next::State)
-        })
     }
 }
 

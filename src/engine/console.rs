@@ -1,22 +1,26 @@
 //! A console as its shard and its users share it: the ring, the input, and who waits.
 
+mod reading;
+#[cfg(test)]
+#[path = "tests/console.rs"]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::callback::Change;
+use super::event::{EventKind, Mark};
 use super::ready::{Events, wait};
 pub use super::state::{ConsoleState, ConsoleStats, Why};
 use super::wait::Completer;
-use super::watch::{Place, Watch, Watches};
+use super::watch::Watches;
 use crate::bytes::take_front;
 use crate::config::ConsoleConfig;
-use crate::console::{Cursor, Log};
+use crate::console::Log;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Quirks;
 use crate::supervisor::ConsoleSettings;
-use crate::sync::{AtomicBool, Condvar, Mutex, now};
+use crate::sync::{Condvar, Mutex, now};
 
 /// One console.
 #[derive(Debug)]
@@ -35,11 +39,11 @@ pub(crate) struct ConsoleShared {
 #[derive(Debug)]
 struct Inner {
     config: ConsoleConfig,
-    log: Log,
+    log: Log<Mark>,
     state: ConsoleState,
     since: Instant,
     /// Why it is not connected, after it was or was tried to be.
-    reason: Option<Error>,
+    reason: Option<Arc<Error>>,
     /// When it is tried again.
     next_try: Option<Instant>,
     closed: bool,
@@ -130,7 +134,7 @@ impl ConsoleShared {
             state: inner.state,
             epoch: inner.stats.epoch,
             since: now.saturating_duration_since(inner.since),
-            reason: inner.reason.clone(),
+            reason: inner.reason.as_deref().cloned(),
             next_try: inner.next_try.map(|at| at.saturating_duration_since(now)),
         }
     }
@@ -145,7 +149,7 @@ impl ConsoleShared {
     }
 
     pub fn reason(&self) -> Option<Error> {
-        self.inner.lock().reason.clone()
+        self.inner.lock().reason.as_deref().cloned()
     }
 
     pub fn stats(&self) -> ConsoleStats {
@@ -153,56 +157,6 @@ impl ConsoleShared {
         let pending = inner.input.len() as u64 + inner.in_session;
         let last_data = inner.last_data.map(|at| now().saturating_duration_since(at));
         ConsoleStats { pending, last_data, ..inner.stats.clone() }
-    }
-
-    pub fn cursor(&self, replay: bool) -> Cursor {
-        let inner = self.inner.lock();
-        if replay { inner.log.cursor_at_start() } else { inner.log.cursor_at_end() }
-    }
-
-    /// Copies what is there; waits until `deadline` for something. `place` is the reader's, for
-    /// those who watch it. `stop` and [`wake_readers`](Self::wake_readers) end it with `Closed`.
-    pub fn read(
-        &self,
-        place: &Place,
-        cursor: &mut Cursor,
-        out: &mut [u8],
-        deadline: Option<Instant>,
-        stop: Option<&AtomicBool>,
-    ) -> Result<usize> {
-        let mut inner = self.inner.lock();
-        let result = loop {
-            if stop.is_some_and(|stop| stop.load(Ordering::Acquire)) {
-                return Err(Error::new(ErrorKind::Closed));
-            }
-            if out.is_empty() {
-                break Ok(0);
-            }
-            let len = inner.log.read(cursor, out);
-            if len > 0 {
-                break Ok(len);
-            }
-            if let Some(reason) = inner.end_of_reading() {
-                break Err(reason);
-            }
-            if !wait(&self.readable, &mut inner, deadline) {
-                break Err(Error::new(ErrorKind::TimedOut));
-            }
-        };
-        let blocks = !inner.is_readable(cursor.offset());
-        // Of the reason why there are no more bytes a reader is told once.
-        let watches = place.moved(cursor.offset(), !blocks && result.is_ok(), blocks);
-        drop(inner);
-        watches.settle();
-        result
-    }
-
-    /// Has every waiting reader look again at what stops it.
-    #[cfg(any(feature = "capi", loom))]
-    pub fn wake_readers(&self) {
-        // Whoever saw no reason to stop is waiting once the lock can be had.
-        drop(self.inner.lock());
-        self.readable.notify_all();
     }
 
     /// Takes input; waits until `deadline` for room. Says how much was taken, and whether the
@@ -275,59 +229,7 @@ impl ConsoleShared {
         inner.state
     }
 
-    // For those who are told
-
-    /// Begins a watch for the console, or for one of its readers. `Misuse` when `is_it` finds
-    /// that there is one like it.
-    pub fn watch(
-        &self,
-        watch: &Arc<Watch>,
-        place: Option<&Place>,
-        is_it: impl Fn(&Watch) -> bool,
-    ) -> Result<()> {
-        let mut inner = self.inner.lock();
-        let there = match place {
-            Some(place) => place.watches().iter().any(|watch| is_it(watch)),
-            None => inner.watches.iter().any(|watch| is_it(watch)),
-        };
-        if there {
-            return Err(Error::misuse("it was added before"));
-        }
-        inner.watches.add(watch);
-        if let Some(place) = place {
-            place.add(watch);
-            if inner.is_readable(watch.offset()) {
-                watch.mark(Events::READABLE);
-            }
-        }
-        drop(inner);
-        watch.settle();
-        Ok(())
-    }
-
-    /// Ends a watch, unless it is ended.
-    pub fn unwatch(&self, watch: &Arc<Watch>, place: Option<&Place>) {
-        let mut inner = self.inner.lock();
-        let was_there = inner.watches.remove(watch);
-        if let Some(place) = place {
-            place.remove(watch);
-        }
-        if was_there {
-            watch.release();
-        }
-        drop(inner);
-        watch.settle();
-    }
-
-    /// All who are told.
-    pub fn watches(&self) -> Watches {
-        self.inner.lock().watches.clone()
-    }
-
-    /// Looks at the log.
-    pub fn with_log<T>(&self, look: impl FnOnce(&Log) -> T) -> T {
-        look(&self.inner.lock().log)
-    }
+    // For its end
 
     /// The console is closed by its user: nothing is waited for any more.
     pub fn set_closed(&self) {
@@ -335,8 +237,8 @@ impl ConsoleShared {
         if inner.closed {
             return;
         }
+        inner.disconnect(Error::new(ErrorKind::Closed), None, false);
         inner.closed = true;
-        inner.disconnect(Error::new(ErrorKind::Closed));
         let watches = inner.tell_state();
         drop(inner);
         self.wake_all();
@@ -355,9 +257,11 @@ impl ConsoleShared {
             return;
         }
         inner.enter(ConsoleState::Connecting);
+        inner.note(EventKind::Connecting);
         let watches = inner.tell_state();
         drop(inner);
         self.changed.notify_all();
+        self.readable.notify_all();
         watches.settle();
     }
 
@@ -372,9 +276,15 @@ impl ConsoleShared {
         inner.stats.characters_max = characters_max;
         inner.stats.other_port = other_port;
         inner.stats.unavailable = false;
+        if inner.stats.epoch > 1 {
+            // What was printed meanwhile.
+            inner.note(EventKind::Gap(None));
+        }
+        inner.note(EventKind::Connected);
         let watches = inner.tell_state();
         drop(inner);
         self.changed.notify_all();
+        self.readable.notify_all();
         watches.settle();
     }
 
@@ -386,10 +296,10 @@ impl ConsoleShared {
     pub fn set_unconnected_until(&self, reason: Error, next_try: Option<Instant>) {
         let mut inner = self.inner.lock();
         let told = inner.closed
-            || inner.state == ConsoleState::Unconnected && inner.reason.as_ref() == Some(&reason);
+            || inner.state == ConsoleState::Unconnected && inner.reason.as_deref() == Some(&reason);
         let reason = if inner.closed { Error::new(ErrorKind::Closed) } else { reason };
-        inner.disconnect(reason);
-        inner.next_try = next_try.filter(|_| !inner.closed);
+        let next_try = next_try.filter(|_| !inner.closed);
+        inner.disconnect(reason, next_try, told);
         if told {
             return;
         }
@@ -402,6 +312,9 @@ impl ConsoleShared {
     /// Adds characters and wakes whoever reads.
     pub fn push(&self, at: Instant, characters: &[u8]) {
         let mut inner = self.inner.lock();
+        if inner.closed {
+            return;
+        }
         let watches = inner.push(at, characters);
         drop(inner);
         self.readable.notify_all();
@@ -411,7 +324,7 @@ impl ConsoleShared {
     /// Adds characters of a backend's start, unless that is over; says whether it is not.
     pub fn push_from(&self, start: u64, at: Instant, characters: &[u8]) -> bool {
         let mut inner = self.inner.lock();
-        if inner.open_for != start {
+        if inner.open_for != start || inner.closed {
             return false;
         }
         if !characters.is_empty() {
@@ -436,9 +349,25 @@ impl ConsoleShared {
         was_open
     }
 
-    /// Changes what is counted.
-    pub fn count(&self, change: impl FnOnce(&mut ConsoleStats)) {
-        change(&mut self.inner.lock().stats);
+    /// Something happened to SOL: it is counted, and told behind all characters so far.
+    pub fn note(&self, kind: EventKind<'static>) {
+        let mut inner = self.inner.lock();
+        let stats = &mut inner.stats;
+        match &kind {
+            EventKind::Reactivated => stats.reactivations += 1,
+            EventKind::Gap(_) => stats.gaps += 1,
+            EventKind::Overrun => stats.overruns += 1,
+            EventKind::Break => stats.breaks += 1,
+            EventKind::PoweredOff => stats.unavailable = true,
+            EventKind::PoweredOn => stats.unavailable = false,
+            EventKind::InputLost(bytes) => stats.input_lost += bytes,
+            _ => {}
+        }
+        inner.note(kind);
+        let watches = inner.tell_event();
+        drop(inner);
+        self.readable.notify_all();
+        watches.settle();
     }
 
     /// Takes up to `space` bytes of input into `out`, or the break that is next.
@@ -494,8 +423,10 @@ impl ConsoleShared {
 impl Inner {
     /// Gives whom to settle.
     fn push(&mut self, at: Instant, characters: &[u8]) -> Watches {
+        // The shard's clock was read before what came in was looked at.
+        let (at, epoch) = (at.max(self.since), self.stats.epoch);
         self.last_data = Some(at);
-        self.log.push(characters);
+        self.log.push(at, epoch, characters);
         self.stats.received += characters.len() as u64;
         self.tell(Events::READABLE)
     }
@@ -507,58 +438,14 @@ impl Inner {
         match (self.state, &self.reason) {
             (ConsoleState::Connected, _) => Ok(()),
             (ConsoleState::Unconnected, Some(reason)) if reason.kind().is_loss() => {
-                Err(reason.clone())
+                Err(Error::clone(reason))
             }
             _ => Err(Error::new(ErrorKind::NotConnected)),
         }
     }
 
-    /// Why there is nothing more to read once everything is read.
-    fn end_of_reading(&self) -> Option<Error> {
-        if self.closed {
-            return Some(Error::new(ErrorKind::Closed));
-        }
-        let is_over = self.state == ConsoleState::Unconnected && self.next_try.is_none();
-        self.reason.clone().filter(|_| is_over)
-    }
-
-    /// Whether a reader who is at `offset` would get something at once.
-    fn is_readable(&self, offset: u64) -> bool {
-        offset < self.log.end() || self.closed || self.end_of_reading().is_some()
-    }
-
     fn is_drained(&self) -> bool {
         self.input.is_empty() && self.breaks.is_empty() && self.in_session == 0
-    }
-
-    /// Tells all who want to know of it. Gives whom to settle.
-    fn tell(&self, events: Events) -> Watches {
-        self.watches.iter().for_each(|watch| watch.mark(events));
-        self.watches.clone()
-    }
-
-    /// Tells all who want to know of the state it has now. Gives whom to settle.
-    fn tell_state(&self) -> Watches {
-        for watch in self.watches.iter() {
-            watch.note(|| Change {
-                at: self.log.end(),
-                state: self.state,
-                reason: self.reason.clone(),
-                epoch: self.stats.epoch,
-            });
-            watch.mark(Events::STATE);
-            if self.end_of_reading().is_some() {
-                watch.mark(Events::READABLE);
-            }
-            if self.state == ConsoleState::Unconnected {
-                watch.unmark(Events::WRITABLE);
-            }
-            if !self.is_readable(watch.offset()) {
-                // The reason why it was not connected is history.
-                watch.unmark(Events::READABLE);
-            }
-        }
-        self.watches.clone()
     }
 
     /// A writer has more than there was room for. Gives whom to settle.
@@ -588,19 +475,35 @@ impl Inner {
         }
     }
 
-    fn disconnect(&mut self, reason: Error) {
-        self.enter(ConsoleState::Unconnected);
-        self.reason = Some(reason);
+    /// It is not connected any more, for another reason than before unless `told`.
+    fn disconnect(&mut self, reason: Error, next_try: Option<Instant>, told: bool) {
+        // These leave a session behind of which nothing is heard any more.
+        let orphans = matches!(reason.kind(), ErrorKind::Reconfigured | ErrorKind::NotConnected);
+        let held = if orphans { std::mem::take(&mut self.in_session) } else { 0 };
         self.in_session = 0;
+        self.drop_input(held);
+        self.enter(ConsoleState::Unconnected);
+        let reason = Arc::new(reason);
+        self.reason = Some(reason.clone());
+        self.next_try = next_try;
         self.starved = false;
-        self.drop_input();
+        if !told {
+            if reason.kind() == ErrorKind::Stolen {
+                self.note(EventKind::Stolen);
+            }
+            self.note(EventKind::Disconnected { reason, next_try });
+        }
     }
 
-    fn drop_input(&mut self) {
-        let lost = self.input.len() as u64;
-        self.stats.input_lost += lost;
-        self.input_start += lost;
+    /// Input that nobody takes any more is lost, and so is what a session still `held`.
+    fn drop_input(&mut self, held: u64) {
+        let waiting = self.input.len() as u64;
+        self.input_start += waiting;
         self.input.clear();
+        if waiting + held > 0 {
+            self.stats.input_lost += waiting + held;
+            self.note(EventKind::InputLost(waiting + held));
+        }
         for (_, done) in self.breaks.drain(..) {
             done.complete(Err(Error::new(ErrorKind::NotConnected)));
         }
@@ -609,85 +512,3 @@ impl Inner {
 
 /// How long to wait for the last word of something that is being closed.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::super::wait::waiter;
-    use super::*;
-
-    fn connected() -> ConsoleShared {
-        let config = ConsoleConfig { input_len: 4, ..ConsoleConfig::default() };
-        let console = ConsoleShared::new(config);
-        console.set_connecting();
-        console.set_connected(60, None);
-        console
-    }
-
-    #[test]
-    fn input_is_bounded_and_says_how_much_was_taken() {
-        let console = connected();
-        let now = Some(Instant::now());
-        assert_eq!(console.write(b"abcdef", false, now), Ok((4, true)));
-        assert_eq!(
-            console.write(b"ef", false, now).map_err(|e| e.kind()),
-            Err(ErrorKind::TimedOut)
-        );
-        let mut out = Vec::new();
-        assert!(matches!(console.take_input(3, &mut out), Input::Bytes));
-        assert_eq!(out, b"abc");
-        assert_eq!(console.write(b"ef", false, now), Ok((2, false)));
-    }
-
-    #[test]
-    fn what_the_session_took_is_pending_until_it_is_acknowledged() {
-        let console = connected();
-        console.write(b"abc", false, None).expect("room");
-        console.take_input(3, &mut Vec::new());
-        assert_eq!(console.stats().pending, 3);
-        let drained = console.drain(Some(Instant::now())).map_err(|e| e.kind());
-        assert_eq!(drained, Err(ErrorKind::TimedOut));
-        console.set_in_session(0);
-        assert_eq!(console.drain(None), Ok(()));
-    }
-
-    #[test]
-    fn a_break_comes_out_where_it_went_in() {
-        let console = connected();
-        let (_, done) = waiter();
-        console.write(b"ab", false, None).expect("room");
-        console.push_break(done).expect("connected");
-        console.write(b"cd", false, None).expect("room");
-        let mut out = Vec::new();
-        assert!(matches!(console.take_input(10, &mut out), Input::Bytes));
-        assert!(matches!(console.take_input(10, &mut out), Input::Break(_)));
-        assert_eq!(out, b"ab");
-        assert!(matches!(console.take_input(10, &mut out), Input::Bytes));
-        assert_eq!(out, b"abcd");
-    }
-
-    #[test]
-    fn nothing_is_taken_while_not_connected_and_a_loss_is_counted() {
-        let console = connected();
-        console.write(b"abc", false, None).expect("room");
-        console.set_unconnected(Error::new(ErrorKind::Lost));
-        assert_eq!(console.stats().input_lost, 3);
-        let refused = console.write(b"x", false, None).map_err(|e| e.kind());
-        assert_eq!(refused, Err(ErrorKind::Lost));
-        let mut cursor = console.cursor(true);
-        let place = Place::new(cursor.offset());
-        let read = console.read(&place, &mut cursor, &mut [0; 8], None, None);
-        assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::Lost));
-    }
-
-    #[test]
-    fn a_break_the_session_took_is_pending_too() {
-        let console = connected();
-        let drained = |console: &ConsoleShared| console.drain(Some(Instant::now())).is_ok();
-        let (_, done) = waiter();
-        console.push_break(done).expect("connected");
-        let on_its_way = console.take_input(10, &mut Vec::new());
-        assert!(matches!(on_its_way, Input::Break(_)) && !drained(&console));
-        console.set_in_session(0);
-        assert!(drained(&console));
-    }
-}

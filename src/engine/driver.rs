@@ -10,7 +10,9 @@ use super::backends::{Backends, Timed};
 use super::console::{ConsoleShared, Input};
 use super::course::{Course, Step, Tell, chance};
 use super::dispatch::{Dispatcher, Task};
+use super::event::EventKind;
 use super::exec::{Exec, ExecConfig};
+use super::logfile::LogFiles;
 use super::wait::{deadline, waiter};
 use crate::config::ConsoleConfig;
 use crate::credentials::CredentialsWatch;
@@ -226,6 +228,17 @@ impl Driver {
         self.backends.callbacks()
     }
 
+    /// Those who write log files.
+    pub fn logs(&self) -> &Arc<LogFiles> {
+        self.backends.logs()
+    }
+
+    /// A number that no other console of the engine has.
+    pub fn console_id(&self) -> u64 {
+        // Those of SOL count up from 1.
+        self.id | 1 << 63
+    }
+
     // For the engine
 
     /// The engine ends.
@@ -335,8 +348,11 @@ impl Driver {
                 Tell::Unconnected { start, reason, next_try } => {
                     self.console.shut(start);
                     let lost = std::mem::take(&mut self.state.lock().pending);
-                    if lost > 0 {
-                        self.console.count(|stats| stats.input_lost += lost);
+                    // With these the console counts it itself.
+                    let kinds = [ErrorKind::Reconfigured, ErrorKind::NotConnected];
+                    let counted = kinds.contains(&reason.kind()) || self.console.is_closed();
+                    if lost > 0 && !counted {
+                        self.console.note(EventKind::InputLost(lost));
                     }
                     let again = if next_try.is_some() { ", will be tried again" } else { "" };
                     log::info!(target: LOG, "console {}: not connected{again}: {reason}", self.id);
@@ -405,7 +421,7 @@ impl Driver {
             }
             let Work { backend, pending } = work;
             let Some(rooms) = self.set_pending(start, pending.len()) else {
-                self.console.count(|stats| stats.input_lost += pending.len() as u64);
+                self.console.note(EventKind::InputLost(pending.len() as u64));
                 return Ok(());
             };
             let taken = self.call("write", || backend.write(pending))?.min(pending.len());

@@ -10,8 +10,10 @@ mod course;
 mod deadline;
 mod dispatch;
 mod driver;
+mod event;
 mod exec;
 mod inbox;
+mod logfile;
 #[cfg(all(test, loom))]
 #[path = "tests/models/mod.rs"]
 mod models;
@@ -43,15 +45,17 @@ use mio::{Poll, Waker};
 use self::admission::Admission;
 pub use self::backend::{Backend, Sink};
 use self::backends::Backends;
-pub use self::callback::ConsoleEvent;
 pub(crate) use self::callback::{Callback, Subscriber};
 use self::calls::{Command, ConsoleCall};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats, Why};
 pub(crate) use self::dispatch::Dispatcher;
 pub(crate) use self::driver::Driver;
+pub use self::event::{ConsoleEvent, EventKind};
 pub use self::exec::{ExecConfig, Signature};
 use self::inbox::{Inbox, inbox};
+pub use self::logfile::LogStatus;
+pub(crate) use self::logfile::{LogFiles, LogShared};
 pub use self::ready::{Events, Ready};
 use self::resolve::Resolvers;
 use self::shard::Shard;
@@ -93,6 +97,7 @@ pub(crate) struct EngineShared {
     shards: Vec<ShardHandle>,
     next_id: AtomicU64,
     dispatcher: Arc<Dispatcher>,
+    logs: Arc<LogFiles>,
     known: Mutex<Known>,
     /// There when the first console has a backend.
     backends: Mutex<Option<Arc<Backends>>>,
@@ -131,6 +136,7 @@ impl EngineShared {
             shards,
             next_id: AtomicU64::new(1),
             dispatcher,
+            logs: LogFiles::new(),
             known: Mutex::default(),
             backends: Mutex::default(),
         })
@@ -215,7 +221,7 @@ impl Engine {
         if let Some(backends) = &*backends {
             return Ok(backends.clone());
         }
-        Ok(backends.insert(Backends::start(&self.shared.dispatcher)?).clone())
+        Ok(backends.insert(Backends::start(&self.shared.dispatcher, &self.shared.logs)?).clone())
     }
 
     /// The BMC with these settings: the one that there is, or another one.
@@ -274,6 +280,7 @@ impl Drop for Engine {
             backends.stop();
         }
         self.shared.dispatcher.stop();
+        self.shared.logs.stop();
     }
 }
 
@@ -449,6 +456,11 @@ impl BmcHandle {
     /// The threads that call users back.
     pub fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.engine.dispatcher
+    }
+
+    /// Those who write log files.
+    pub fn logs(&self) -> &Arc<LogFiles> {
+        &self.engine.logs
     }
 
     /// There is new input in a console.

@@ -9,6 +9,7 @@ use slotmap::new_key_type;
 
 use super::console::ConsoleShared;
 use super::deadline::Armed;
+use super::event::EventKind;
 use super::stats::BmcStats;
 use super::wait::Completer;
 use crate::config::BmcConfig;
@@ -211,7 +212,9 @@ impl Slot {
                 shared.set_unconnected_until(reason, next_try);
                 self.active = self.active.filter(|_| !is_active);
             }
-            ConsoleChange::Sol(event) => link.on_sol_event(event),
+            ConsoleChange::Sol(event) if is_active => link.on_sol_event(event),
+            // Of a connection that is over for its readers.
+            ConsoleChange::Sol(_) => {}
             ConsoleChange::Closed => {
                 link.end(&Error::new(ErrorKind::Closed));
                 self.active = self.active.filter(|_| !is_active);
@@ -239,12 +242,14 @@ impl ConsoleLink {
                     done.complete(if acknowledged { Ok(()) } else { Err(lost()) });
                 }
             }
-            SolEvent::Reactivated => shared.count(|stats| stats.reactivations += 1),
-            SolEvent::Gap => shared.count(|stats| stats.gaps += 1),
-            SolEvent::Overrun => shared.count(|stats| stats.overruns += 1),
-            SolEvent::BreakDetected => shared.count(|stats| stats.breaks += 1),
-            SolEvent::Unavailable(now) => shared.count(|stats| stats.unavailable = now),
-            SolEvent::InputLost { bytes } => shared.count(|stats| stats.input_lost += bytes),
+            SolEvent::Reactivated => shared.note(EventKind::Reactivated),
+            // The BMC does not say how much it skipped.
+            SolEvent::Gap => shared.note(EventKind::Gap(None)),
+            SolEvent::Overrun => shared.note(EventKind::Overrun),
+            SolEvent::BreakDetected => shared.note(EventKind::Break),
+            SolEvent::Unavailable(true) => shared.note(EventKind::PoweredOff),
+            SolEvent::Unavailable(false) => shared.note(EventKind::PoweredOn),
+            SolEvent::InputLost { bytes } => shared.note(EventKind::InputLost(bytes)),
             // The supervisor keeps those to itself.
             SolEvent::Activated { .. } | SolEvent::Ended(_) | SolEvent::AcknowledgeLost => {}
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::callback::{Change, Subscriber};
+use super::callback::Subscriber;
 use super::console::ConsoleShared;
 use super::ready::{Events, ReadyList, SourceKey, Wake};
 use crate::error::{Error, Result};
@@ -51,8 +51,49 @@ pub(crate) struct Watch {
     /// Whether it is readable as long as a read would not block, or is told once.
     level: bool,
     /// Where its reader is, for a reader's.
-    offset: AtomicU64,
+    spot: Spot,
     whom: Whom,
+}
+
+/// How far a reader has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Offset of its next byte.
+    pub offset: u64,
+    /// Number of its next event, for one that reads events too.
+    pub event: Option<u64>,
+}
+
+/// A [`Progress`] that is changed under the console's lock.
+#[derive(Debug)]
+struct Spot {
+    offset: AtomicU64,
+    event: AtomicU64,
+}
+
+/// There are not so many events.
+const NO_EVENTS: u64 = u64::MAX;
+
+impl Spot {
+    fn new(offset: u64) -> Self {
+        Spot { offset: AtomicU64::new(offset), event: AtomicU64::new(NO_EVENTS) }
+    }
+
+    fn get(&self) -> Progress {
+        let event = Some(self.event.load(Relaxed)).filter(|event| *event != NO_EVENTS);
+        Progress { offset: self.offset.load(Relaxed), event }
+    }
+
+    fn set(&self, progress: Progress) {
+        self.offset.store(progress.offset, Relaxed);
+        self.event.store(progress.event.unwrap_or(NO_EVENTS), Relaxed);
+    }
+}
+
+impl Default for Spot {
+    fn default() -> Self {
+        Spot::new(0)
+    }
 }
 
 /// To whom a watch tells it.
@@ -68,21 +109,21 @@ impl Watch {
     /// Tells a queue.
     pub fn of_queue(list: Arc<FdList>, source: SourceKey, interest: Events) -> Arc<Self> {
         let whom = Whom::List(list, source);
-        Arc::new(Watch { interest, level: false, offset: AtomicU64::new(0), whom })
+        Arc::new(Watch { interest, level: false, spot: Spot::default(), whom })
     }
 
     /// Keeps a descriptor readable as long as a reader has something.
     fn of_fd(list: Arc<FdList>, source: SourceKey) -> Arc<Self> {
         let whom = Whom::List(list, source);
         let interest = Events::READABLE;
-        Arc::new(Watch { interest, level: true, offset: AtomicU64::new(0), whom })
+        Arc::new(Watch { interest, level: true, spot: Spot::default(), whom })
     }
 
     /// Tells a callback.
     pub fn of_subscriber(subscriber: Arc<Subscriber>) -> Arc<Self> {
         let interest = Events::READABLE | Events::STATE;
         let whom = Whom::Subscriber(subscriber);
-        Arc::new(Watch { interest, level: false, offset: AtomicU64::new(0), whom })
+        Arc::new(Watch { interest, level: false, spot: Spot::default(), whom })
     }
 
     /// Whether this is the watch of a list for what has `interest`.
@@ -120,21 +161,19 @@ impl Watch {
     }
 
     /// A reader's place; anything for what is not a reader's.
-    pub fn offset(&self) -> u64 {
-        self.offset.load(Relaxed)
+    pub fn progress(&self) -> Progress {
+        self.spot.get()
     }
 
-    /// The console's state changed.
-    pub fn note(&self, change: impl FnOnce() -> Change) {
-        if let Whom::Subscriber(subscriber) = &self.whom {
-            subscriber.note(change());
-        }
+    /// Whether events are something to read for whom it tells.
+    pub fn wants_events(&self) -> bool {
+        matches!(self.whom, Whom::Subscriber(_)) || self.spot.get().event.is_some()
     }
 
-    /// Its reader has come to `offset`. `more` says whether there is more than the reader was
-    /// told of, `blocks` whether another read would block.
-    fn moved(&self, offset: u64, more: bool, blocks: bool) {
-        self.offset.store(offset, Relaxed);
+    /// Its reader has come so far. `more` says whether there is more than the reader was told
+    /// of, `blocks` whether another read would block.
+    fn moved(&self, progress: Progress, more: bool, blocks: bool) {
+        self.spot.set(progress);
         if if self.level { !blocks } else { more } {
             self.mark(Events::READABLE);
         } else {
@@ -193,8 +232,8 @@ impl Watches {
 /// What is known of a reader to those who watch for it.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
-    /// How far it has read; changed under the console's lock.
-    offset: AtomicU64,
+    /// How far it has read.
+    spot: Spot,
     /// Taken under the console's lock.
     watches: Mutex<Watches>,
     fd: OnceLock<Arc<EventFd>>,
@@ -202,20 +241,20 @@ pub(crate) struct Place {
 
 impl Place {
     pub fn new(offset: u64) -> Arc<Self> {
-        Arc::new(Place { offset: AtomicU64::new(offset), ..Place::default() })
+        Arc::new(Place { spot: Spot::new(offset), ..Place::default() })
     }
 
-    /// The reader has read up to `offset`; see [`Watch::moved`]. Gives whom to settle.
-    pub fn moved(&self, offset: u64, more: bool, blocks: bool) -> Watches {
-        self.offset.store(offset, Relaxed);
+    /// The reader has read so far; see [`Watch::moved`]. Gives whom to settle.
+    pub fn moved(&self, progress: Progress, more: bool, blocks: bool) -> Watches {
+        self.spot.set(progress);
         let watches = self.watches.lock().clone();
-        watches.iter().for_each(|watch| watch.moved(offset, more, blocks));
+        watches.iter().for_each(|watch| watch.moved(progress, more, blocks));
         watches
     }
 
     /// Adds a watch, under the console's lock.
     pub fn add(&self, watch: &Arc<Watch>) {
-        watch.offset.store(self.offset.load(Relaxed), Relaxed);
+        watch.spot.set(self.spot.get());
         self.watches.lock().add(watch);
     }
 

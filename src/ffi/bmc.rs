@@ -419,6 +419,27 @@ pub unsafe extern "C" fn bmclink_bmc_open(
     })
 }
 
+/// Changes where the BMC is, who logs in, and how. All handles of this BMC see it.
+///
+/// What touches the session (host, port, credentials, cipher suites, privilege level, version,
+/// quirks) ends it: calls in flight fail with BMCLINK_ERR_RECONFIGURED, the session is closed in
+/// the background, and when there was one the new one is begun at once. Nothing of the old one
+/// reaches anybody any more. A login that is under way is given up at whatever step it is, and
+/// whoever waits for it gets the new one's result. Waiting times and the request window are those
+/// of the next session. Equal options change nothing.
+///
+/// Does not wait for the new session. Fails with BMCLINK_ERR_MISUSE for options out of range.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_bmc_reconfigure(
+    bmc: *mut bmclink_bmc,
+    options: *mut bmclink_bmc_options,
+) -> i32 {
+    guard(|| {
+        let config = handle::object(options)?.config.lock().clone();
+        handle::object(bmc)?.bmc.reconfigure(config)
+    })
+}
+
 /// Frees the handle. NULL is fine.
 ///
 /// Does not block: when the BMC's last console is freed too, its session is closed in the

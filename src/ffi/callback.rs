@@ -3,31 +3,20 @@
 use std::ffi::c_void;
 use std::ptr::null;
 
-use super::console::{bmclink_console, state_number};
+use super::console::bmclink_console;
+use super::event::Told;
 use super::guard::{LastError, guard};
 use super::handle::{self, User};
 use crate::engine::ConsoleEvent;
 
-/// What a console's callback is told of.
-#[repr(C)]
-#[allow(dead_code)] // Named for C; callbacks get int32_t.
-pub enum bmclink_event {
-    /// The console printed `bytes`.
-    Data = 1,
-    /// Its state is `state` now. Comes between the bytes from before and those from after.
-    State = 2,
-    /// `number` bytes were overwritten before the callback came to them; they stood here.
-    Lost = 3,
-}
-
 /// Takes one event of a console. What an argument is not used for is 0 or NULL.
 ///
 /// `event` is one of BMCLINK_EVENT_*; more may be added: do nothing for one that you do not know.
-/// `state` is one of BMCLINK_STATE_*. `reason` is one of BMCLINK_ERR_* when the console is not
-/// connected after it was or was tried to be, else 0; the details are then this thread's last
-/// error. `number` is how often the console was connected by then (BMCLINK_EVENT_STATE), or a
-/// number of bytes (BMCLINK_EVENT_LOST). `bytes` is valid during the call, `len` is 1 to 16384.
-/// `user` is what was given to bmclink_console_set_callback. It must not throw or jump out.
+/// `state` is one of BMCLINK_STATE_*, for the events that change it: BMCLINK_EVENT_CONNECTING,
+/// _CONNECTED and _DISCONNECTED. `reason` is one of BMCLINK_ERR_* for BMCLINK_EVENT_DISCONNECTED,
+/// else 0; the details are then this thread's last error. `number` is what the event says of it.
+/// `bytes` is valid during the call, `len` is 1 to 16384. `user` is what was given to
+/// bmclink_console_set_callback. It must not throw or jump out.
 pub type bmclink_console_callback = Option<
     unsafe extern "C" fn(
         event: i32,
@@ -47,9 +36,8 @@ pub type bmclink_console_callback = Option<
 /// now on. Calls come in order and one at a time, on threads of the engine that do nothing else. A
 /// callback may take its time and call any function of this library, also those that block: it may
 /// connect, close and free its console, free the engine, and set another callback. It holds up
-/// nothing but itself: bytes that are overwritten meanwhile are told as BMCLINK_EVENT_LOST, and of
-/// more than 64 changes of state the oldest are left out. Threads: see
-/// bmclink_engine_options_set_dispatchers_max.
+/// nothing but itself: what is overwritten meanwhile is told as BMCLINK_EVENT_LOST and
+/// BMCLINK_EVENT_MISSED. Threads: see bmclink_engine_options_set_dispatchers_max.
 ///
 /// Blocks while the callback set before runs in another thread. When this function returns, that
 /// one has returned from its last call, so that its `user` can be freed; so do not call it, or
@@ -73,7 +61,7 @@ pub unsafe extern "C" fn bmclink_console_set_callback(
         console.set_callback(None);
         let Some(callback) = callback else { return Ok(()) };
         let target = Target { callback, user: User(user) };
-        let subscription = reader.on_event(move |event| target.tell(event))?;
+        let subscription = reader.on_event(move |event| target.tell(&event))?;
         console.set_callback(Some(subscription));
         Ok(())
     })
@@ -85,23 +73,15 @@ struct Target {
 }
 
 impl Target {
-    fn tell(&self, event: ConsoleEvent<'_>) {
-        match event {
-            ConsoleEvent::Data(bytes) => self.call(bmclink_event::Data, (0, 0), 0, bytes),
-            ConsoleEvent::State { state, reason, epoch } => {
-                if let Some(reason) = reason {
-                    LastError::set(reason.clone());
-                }
-                let code = reason.map_or(0, |reason| reason.kind().code());
-                self.call(bmclink_event::State, (state_number(state), code), epoch, &[]);
-            }
-            ConsoleEvent::Lost(bytes) => self.call(bmclink_event::Lost, (0, 0), bytes, &[]),
+    fn tell(&self, event: &ConsoleEvent<'_>) {
+        let told = Told::of(event);
+        if let Some(reason) = told.reason {
+            LastError::set(reason.clone());
         }
-    }
-
-    fn call(&self, event: bmclink_event, (state, reason): (i32, i32), number: u64, bytes: &[u8]) {
+        let bytes = told.bytes;
         let place = if bytes.is_empty() { null() } else { bytes.as_ptr().cast() };
-        let (event, user) = (event as i32, self.user.0);
+        let (event, state, user) = (told.event as i32, told.state, self.user.0);
+        let (reason, number) = (told.code(), told.number);
         // SAFETY: the caller gave a function that takes this, and the bytes outlive the call.
         unsafe { (self.callback)(event, state, reason, number, place, bytes.len(), user) }
     }

@@ -1,21 +1,18 @@
-//! Consoles and their readers.
+//! Consoles.
 
-use std::ffi::c_void;
-use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::ffi::{c_char, c_void};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::bmc::bmclink_bmc;
-use super::guard::{Count, Number, guard, timeout};
+use super::guard::{Count, LastError, Number, guard, timeout};
 use super::handle::{self, Object, Out};
-use crate::bmc::{Console, Reader, Source, Subscription};
-use crate::config::ConsoleConfig;
-use crate::engine::Place;
+use super::reader::bmclink_reader;
+use crate::bmc::{Console, Source, Subscription};
+use crate::config::{ConsoleConfig, LogConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::{ConsoleState, ConsoleStats, TakeOver};
+use crate::{ConsoleState, ConsoleStats, Keep, TakeOver};
 
 /// How a console is run. Values are checked by bmclink_console_open.
 pub struct bmclink_console_options {
@@ -30,18 +27,6 @@ pub struct bmclink_console {
     reader: bmclink_reader,
     /// What bmclink_console_set_callback set.
     pub(super) callback: Mutex<Option<Subscription>>,
-}
-
-/// One attached reader of a console: its own place in what the console printed.
-pub struct bmclink_reader {
-    console: Console,
-    /// Held while one thread reads.
-    reader: Mutex<Reader>,
-    /// The reader's, to be had while it is held.
-    place: Arc<Place>,
-    /// What the reader has lost, to be asked while it is held.
-    lost: AtomicU64,
-    retired: AtomicBool,
 }
 
 impl Object for bmclink_console_options {
@@ -69,13 +54,13 @@ impl bmclink_console_options {
 
 impl bmclink_console {
     pub(super) fn new(console: Console) -> Self {
-        let reader = bmclink_reader::new(&console, true);
+        let reader = bmclink_reader::of_console(&console);
         bmclink_console { console, reader, callback: Mutex::default() }
     }
 
     /// The console and its own reader, for an event queue.
     pub(super) fn source(&self) -> Source<'_> {
-        Source::of_place(&self.console, &self.reader.place, true)
+        Source::of_place(&self.console, self.reader.place(), true)
     }
 
     /// Puts another callback in the place of the one there is, which is ended.
@@ -87,50 +72,6 @@ impl bmclink_console {
 
     pub(super) fn handle(&self) -> &Console {
         &self.console
-    }
-}
-
-impl Object for bmclink_reader {
-    const NOUN: &'static str = "reader";
-
-    fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
-        self.console.wake_readers();
-        self.console.leave_queues(&self.place);
-    }
-}
-
-impl bmclink_reader {
-    /// The reader, for an event queue.
-    pub(super) fn source(&self) -> Source<'_> {
-        Source::of_place(&self.console, &self.place, false)
-    }
-
-    fn fd(&self) -> Result<Number> {
-        Ok(Number(self.console.fd_of(&self.place)?.as_raw_fd()))
-    }
-
-    fn new(console: &Console, replay: bool) -> Self {
-        let reader = if replay { console.reader() } else { console.live_reader() };
-        bmclink_reader {
-            console: console.clone(),
-            place: reader.place(),
-            reader: Mutex::new(reader),
-            lost: AtomicU64::new(0),
-            retired: AtomicBool::new(false),
-        }
-    }
-
-    /// Reads; threads that share the reader take turns.
-    fn read(&self, out: &mut [u8], timeout: Duration) -> Result<usize> {
-        let start = Instant::now();
-        let Some(mut reader) = self.reader.try_lock_for(timeout) else {
-            return Err(Error::new(ErrorKind::TimedOut));
-        };
-        let left = timeout.saturating_sub(start.elapsed());
-        let result = reader.read_unless(&self.retired, out, left);
-        self.lost.store(reader.lost(), Ordering::Relaxed);
-        result
     }
 }
 
@@ -158,6 +99,41 @@ pub enum bmclink_take_over {
     Once = 2,
     /// Take it whenever it is in the way.
     Always = 3,
+}
+
+/// Whether a console is connected again by itself, after a loss or a failure.
+#[repr(C)]
+#[allow(dead_code)] // Named for C; functions take int32_t.
+pub enum bmclink_keep {
+    /// No: it is connected by bmclink_console_connect and bmclink_console_begin_connect, and a loss
+    /// is final until the next of these. The default.
+    OnRequest = 0,
+    /// While somebody is attached: a reader, or the console itself from its first read on. Each
+    /// time one comes, it is tried at once.
+    WhileAttached = 1,
+    /// Always, from the moment it is opened.
+    Always = 2,
+}
+
+/// The waiting times of a console that is kept, before it is tried again.
+#[repr(C)]
+#[allow(dead_code)] // Named for C; functions take int32_t.
+pub enum bmclink_retry {
+    /// The limit of the first wait, doubled after each failure; a wait is chosen by chance between
+    /// nothing and its limit. Default 1 s.
+    First = 1,
+    /// The longest limit. Default 120 s.
+    Max = 2,
+    /// After a refused user name, password, K_g or privilege level: this, and up to a quarter more
+    /// by chance. Default 60 s: BMCs lock accounts.
+    Credentials = 3,
+    /// The same when the BMC has no session slot free, or SOL is disabled or refused. Default 30 s.
+    Refused = 4,
+    /// The same when SOL is in use by another session or was taken by one, doubled each time it
+    /// happens again. Default 60 s.
+    Stolen = 5,
+    /// A connection that lived so long is tried again at once. Default 60 s.
+    Stable = 6,
 }
 
 /// What a console counts, over all its connections.
@@ -190,6 +166,10 @@ pub enum bmclink_counter {
     OtherPort = 12,
     /// How long ago the last byte came, in milliseconds; UINT64_MAX before the first.
     LastDataMs = 13,
+    /// Bytes written to its log file and the predecessors of that.
+    LogWritten = 14,
+    /// Bytes that should be in its log file and are not: the disk was too slow, full, or not there.
+    LogLost = 15,
 }
 
 fn set(
@@ -317,6 +297,86 @@ pub extern "C" fn bmclink_console_options_set_keepalive_ms(
     })
 }
 
+/// Sets whether the console is connected again by itself, one of BMCLINK_KEEP_*. With
+/// BMCLINK_KEEP_WHILE_ATTACHED it stays `linger_ms` milliseconds longer than the last reader; else
+/// that is not looked at. Default BMCLINK_KEEP_ON_REQUEST.
+///
+/// A BMC has at most one console that is kept or connected: bmclink_console_open of another one
+/// fails with BMCLINK_ERR_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_options_set_keep(
+    options: *mut bmclink_console_options,
+    keep: i32,
+    linger_ms: u32,
+) -> i32 {
+    guard(|| {
+        let keep = match keep {
+            0 => Keep::OnRequest,
+            1 => Keep::WhileAttached(ms(linger_ms)),
+            2 => Keep::Always,
+            _ => return Err(Error::misuse(format!("no way to keep it has number {keep}"))),
+        };
+        set(options, |config| config.keep = keep)
+    })
+}
+
+/// Sets one of the waiting times of a console that is kept, BMCLINK_RETRY_*, in milliseconds.
+///
+/// Being attached to, bmclink_console_connect, another configuration and other credentials have it
+/// tried at once, whatever the times say.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_options_set_retry_ms(
+    options: *mut bmclink_console_options,
+    retry: i32,
+    retry_ms: u32,
+) -> i32 {
+    guard(|| {
+        let mut known = true;
+        set(options, |config| {
+            let retry_config = &mut config.retry;
+            *match retry {
+                1 => &mut retry_config.first,
+                2 => &mut retry_config.max,
+                3 => &mut retry_config.credentials,
+                4 => &mut retry_config.refused,
+                5 => &mut retry_config.stolen,
+                6 => &mut retry_config.stable,
+                _ => return known = false,
+            } = ms(retry_ms);
+        })?;
+        if known { Ok(()) } else { Err(Error::misuse(format!("no wait has number {retry}"))) }
+    })
+}
+
+/// Has everything that happens at the console written to a file; `path` is NUL-terminated, NULL is
+/// for no file (the default).
+///
+/// It gets the bytes as they are, with the time (UTC) before each line, and a line in dashes for
+/// everything else that happens. It is appended to, made with mode 0600, and open as long as the
+/// console is: one file descriptor each. Before it would get longer than `size_max` bytes, 4096 or
+/// more, it is set aside as `path`.1, which becomes .2 the next time, and so on up to `keep`, at
+/// most 1000; with a `size_max` of 0 it grows for ever.
+///
+/// A full disk or a missing folder never stops the console: see bmclink_console_log_error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_console_options_set_log_file(
+    options: *mut bmclink_console_options,
+    path: *const c_char,
+    size_max: u64,
+    keep: u32,
+) -> i32 {
+    guard(|| {
+        let log = if path.is_null() {
+            None
+        } else {
+            // SAFETY: not NULL, and the caller promised a NUL at the end.
+            let path = unsafe { handle::text(path, "path") }?;
+            Some(LogConfig::new(path).rotate(size_max, keep as usize))
+        };
+        set(options, |config| config.log = log)
+    })
+}
+
 /// Frees console options. Consoles opened with them keep what they have. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_console_options_free(options: *mut bmclink_console_options) -> i32 {
@@ -343,6 +403,28 @@ pub unsafe extern "C" fn bmclink_console_open(
         let console = bmc.bmc.console(bmclink_console_options::config_of(options)?)?;
         out.set(handle::register(bmclink_console::new(console)));
         Ok(())
+    })
+}
+
+/// Runs the console in another way from now on; `options` may be NULL for every default.
+///
+/// What is about SOL itself (instance, take-over, clear, retransmission, keepalive) closes SOL and
+/// opens it again; readers are told and wait meanwhile. The rest breaks nothing, and neither do
+/// equal options. A console that is kept and not connected is tried at once.
+///
+/// Does not wait for that. Fails with BMCLINK_ERR_MISUSE for options out of range, with
+/// BMCLINK_ERR_CLOSED when the console is closed, with BMCLINK_ERR_BUSY when it is to be kept and
+/// the BMC has another such console.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_reconfigure(
+    console: *mut bmclink_console,
+    options: *mut bmclink_console_options,
+) -> i32 {
+    guard(|| {
+        let console = handle::object(console)?;
+        let options = handle::optional(options)?;
+        let config = options.map_or_else(ConsoleConfig::default, |o| o.config.lock().clone());
+        console.console.reconfigure(config)
     })
 }
 
@@ -493,6 +575,63 @@ pub extern "C" fn bmclink_console_reason(console: *mut bmclink_console) -> i32 {
     guard(|| handle::object(console)?.console.reason().map_or(Ok(()), Err))
 }
 
+/// What the disk said last of the console's log file, as an error code and as this thread's last
+/// error; 0 when it takes text, or when there is no log file. What is not written is counted
+/// (BMCLINK_COUNTER_LOG_LOST), and marked in the file once that takes text again, which is tried
+/// every second. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_log_error(console: *mut bmclink_console) -> i32 {
+    guard(|| {
+        let status = handle::object(console)?.console.log_status();
+        status.and_then(|status| status.error).map_or(Ok(()), Err)
+    })
+}
+
+/// Has the console's log file opened again before anything more is written to it: for programs that
+/// move it away. Does nothing without one. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_console_reopen_log(console: *mut bmclink_console) -> i32 {
+    guard(|| {
+        handle::object(console)?.console.reopen_log();
+        Ok(())
+    })
+}
+
+/// State, since when, why, and when it is tried again, all at one moment. Does not block.
+///
+/// `state` is one of BMCLINK_STATE_*. `reason` is the error code that bmclink_console_reason would
+/// give; when it is not 0, stage, codes and text are this thread's last error. `since_ms` is for
+/// how long it has been in that state, `next_try_ms` in how long it is tried again: UINT64_MAX when
+/// that is not planned. Both are in milliseconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_console_why(
+    console: *mut bmclink_console,
+    state: *mut i32,
+    reason: *mut i32,
+    since_ms: *mut u64,
+    next_try_ms: *mut u64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a place for a number.
+        let state_out = unsafe { Out::new(state, "state") }?;
+        // SAFETY: the caller gives NULL or a place for a number.
+        let reason_out = unsafe { Out::new(reason, "reason") }?;
+        // SAFETY: the caller gives NULL or a place for a number.
+        let since_out = unsafe { Out::new(since_ms, "since_ms") }?;
+        // SAFETY: the caller gives NULL or a place for a number.
+        let next_try_out = unsafe { Out::new(next_try_ms, "next_try_ms") }?;
+        let why = handle::object(console)?.console.why();
+        state_out.set(state_number(why.state));
+        reason_out.set(why.reason.as_ref().map_or(0, |reason| reason.kind().code()));
+        since_out.set(why.since.as_millis() as u64);
+        next_try_out.set(why.next_try.map_or(u64::MAX, |wait| wait.as_millis() as u64));
+        if let Some(reason) = why.reason {
+            LastError::set(reason);
+        }
+        Ok(())
+    })
+}
+
 /// Gives one of the console's counters, BMCLINK_COUNTER_*, in `value`. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bmclink_console_counter(
@@ -503,7 +642,12 @@ pub unsafe extern "C" fn bmclink_console_counter(
     guard(|| {
         // SAFETY: the caller gives NULL or a place for a number.
         let out = unsafe { Out::new(value, "value") }?;
-        out.set(count(&handle::object(console)?.console.stats(), counter)?);
+        let console = &handle::object(console)?.console;
+        out.set(match counter {
+            14 => console.log_status().map_or(0, |status| status.written),
+            15 => console.log_status().map_or(0, |status| status.lost),
+            counter => count(&console.stats(), counter)?,
+        });
         Ok(())
     })
 }
@@ -516,67 +660,6 @@ pub unsafe extern "C" fn bmclink_console_counter(
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_console_close(console: *mut bmclink_console, timeout_ms: i64) -> i32 {
     guard(|| handle::object(console)?.console.close(timeout(timeout_ms)))
-}
-
-/// Attaches a reader to a console. Each reader sees every byte; a slow one loses only its own
-/// oldest bytes and never slows the console or another reader.
-///
-/// With `replay` other than 0 it first gets what is kept of the past, with 0 only what comes from
-/// now on. To be freed with bmclink_reader_free, also when the console is freed first. Does not
-/// block.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn bmclink_reader_open(
-    console: *mut bmclink_console,
-    replay: i32,
-    reader: *mut *mut bmclink_reader,
-) -> i32 {
-    guard(|| {
-        // SAFETY: the caller gives NULL or a place for a handle.
-        let out = unsafe { Out::new(reader, "reader") }?;
-        let console = handle::object(console)?;
-        out.set(handle::register(bmclink_reader::new(&console.console, replay != 0)));
-        Ok(())
-    })
-}
-
-/// Reads as bmclink_console_read does, from this reader's own place.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn bmclink_reader_read(
-    reader: *mut bmclink_reader,
-    buffer: *mut c_void,
-    capacity: usize,
-    timeout_ms: i64,
-) -> i64 {
-    guard(|| {
-        let reader = handle::object(reader)?;
-        // SAFETY: the caller gives NULL or as much room as it says.
-        let room = unsafe { handle::room(buffer, capacity, "buffer") }?;
-        Ok(Count(reader.read(room, timeout(timeout_ms))? as u64))
-    })
-}
-
-/// A file descriptor that is readable exactly while bmclink_reader_read would not block; see
-/// bmclink_console_fd.
-#[unsafe(no_mangle)]
-pub extern "C" fn bmclink_reader_fd(reader: *mut bmclink_reader) -> i32 {
-    guard(|| handle::object(reader)?.fd())
-}
-
-/// How many bytes were overwritten before this reader came to them, up to its last read. Does not
-/// block.
-#[unsafe(no_mangle)]
-pub extern "C" fn bmclink_reader_lost(reader: *mut bmclink_reader) -> i64 {
-    guard(|| Ok(Count(handle::object(reader)?.lost.load(Ordering::Relaxed))))
-}
-
-/// Detaches the reader and frees the handle. NULL is fine. Does not block.
-///
-/// Reads that wait on it in other threads end with BMCLINK_ERR_CLOSED.
-#[unsafe(no_mangle)]
-pub extern "C" fn bmclink_reader_free(reader: *mut bmclink_reader) -> i32 {
-    guard(|| handle::free(reader))
 }
 
 pub(super) fn state_number(state: ConsoleState) -> i32 {

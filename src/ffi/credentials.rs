@@ -53,7 +53,9 @@ pub unsafe extern "C" fn bmclink_credentials_new(
 
 /// Replaces user name, password and K_g, for every BMC that has these credentials.
 ///
-/// Sessions that are up stay up; every login from now on uses the new value. Limits as for
+/// Each of these BMCs logs in again at once, as after bmclink_bmc_reconfigure: its calls in flight
+/// fail with BMCLINK_ERR_RECONFIGURED, its old session is closed in the background, and a console
+/// that waits because a password was wrong is tried. An equal value changes nothing. Limits as for
 /// bmclink_credentials_new; on an error the old value stays. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bmclink_credentials_update(

@@ -2,9 +2,10 @@
 
 use std::os::fd::AsRawFd;
 
-use super::console::{bmclink_console, bmclink_reader};
+use super::console::bmclink_console;
 use super::guard::{Count, Number, guard, timeout};
 use super::handle::{self, Object, Out};
+use super::reader::bmclink_reader;
 use crate::bmc::EventQueue;
 use crate::engine::Ready;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The simulated BMC, for programs that have none at hand.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 use super::guard::guard;
 use super::handle::{self, Object, Out};
@@ -67,14 +67,82 @@ pub unsafe extern "C" fn bmclink_sim_address(
         // SAFETY: the caller gives NULL or as much room as it says.
         let room = unsafe { handle::room(address.cast(), capacity, "address") }?;
         let simulator = &handle::object(sim)?.simulator;
-        if index as usize >= simulator.count() {
-            return Err(Error::misuse(format!("there is no simulated BMC {index}")));
-        }
-        let found = simulator.address(index as usize);
+        let found = simulator.address(check_index(simulator, index)?);
         handle::put_text(&found.ip().to_string(), room, "address")?;
         out.set(found.port());
         Ok(())
     })
+}
+
+/// Resets BMC `index`, from 0: it forgets its sessions, without a word to anybody. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_sim_reset(sim: *mut bmclink_sim, index: u32) -> i32 {
+    guard(|| change(sim, index, Change::Reset))
+}
+
+/// Has another session take the SOL of BMC `index`, from 0. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_sim_steal_sol(sim: *mut bmclink_sim, index: u32) -> i32 {
+    guard(|| change(sim, index, Change::StealSol))
+}
+
+/// Has BMC `index`, from 0, answer (the default), or, with 0, be as silent as one that is switched
+/// off. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_sim_set_reachable(
+    sim: *mut bmclink_sim,
+    index: u32,
+    reachable: i32,
+) -> i32 {
+    guard(|| change(sim, index, Change::Reachable(reachable != 0)))
+}
+
+/// Changes the password of a user of BMC `index`, from 0. Sessions that are up stay up.
+///
+/// Both are bytes with a length, at most 16 and 20 of them. A user that is not there stays so. Does
+/// not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_sim_set_password(
+    sim: *mut bmclink_sim,
+    index: u32,
+    user_name: *const c_void,
+    user_name_len: usize,
+    password: *const c_void,
+    password_len: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller gives NULL or as many bytes as it says.
+        let user_name = unsafe { handle::bytes(user_name, user_name_len, "user_name") }?;
+        // SAFETY: the caller gives NULL or as many bytes as it says.
+        let password = unsafe { handle::bytes(password, password_len, "password") }?;
+        if user_name.len() > 16 || password.len() > 20 {
+            return Err(Error::misuse("the name or the password is too long"));
+        }
+        change(sim, index, Change::Password(user_name, password))
+    })
+}
+
+/// What can be done to a simulated BMC.
+enum Change<'a> {
+    Reset,
+    StealSol,
+    Reachable(bool),
+    Password(&'a [u8], &'a [u8]),
+}
+
+fn change(sim: *mut bmclink_sim, index: u32, change: Change<'_>) -> Result<()> {
+    let simulator = &handle::object(sim)?.simulator;
+    let index = check_index(simulator, index)?;
+    apply(simulator, index, change);
+    Ok(())
+}
+
+fn check_index(simulator: &Simulator, index: u32) -> Result<usize> {
+    let index = index as usize;
+    if index >= simulator.count() {
+        return Err(Error::misuse(format!("there is no simulated BMC {index}")));
+    }
+    Ok(index)
 }
 
 /// Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is
@@ -112,17 +180,35 @@ fn start(profile: &str, serial: &str, count: usize) -> Result<Simulator> {
     })
 }
 
+#[cfg(feature = "sim")]
+fn apply(simulator: &Simulator, index: usize, change: Change<'_>) {
+    match change {
+        Change::Reset => simulator.with(index, |bmc, now| bmc.reset(now)),
+        Change::StealSol => simulator.with(index, |bmc, now| bmc.steal_sol(now)),
+        Change::Reachable(reachable) => simulator.set_reachable(index, reachable),
+        Change::Password(user, password) => {
+            simulator.with(index, |bmc, _| bmc.set_password(user, password));
+        }
+    }
+}
+
 #[cfg(not(feature = "sim"))]
-use absent::{Simulator, start};
+use absent::{Simulator, apply, start};
 
 /// What stands in for a simulator that was not built: none can ever be started.
 #[cfg(not(feature = "sim"))]
 mod absent {
     use std::net::SocketAddr;
 
-    use super::{Error, Result};
+    use super::{Change, Error, Result};
 
     pub enum Simulator {}
+
+    pub fn apply(simulator: &Simulator, _: usize, change: Change<'_>) {
+        // Nobody has one; what could be done to it is only named here.
+        let _ = matches!(change, Change::Reachable(true) | Change::Password([], []));
+        match *simulator {}
+    }
 
     impl Simulator {
         pub fn count(&self) -> usize {

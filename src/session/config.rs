@@ -265,6 +265,9 @@ pub struct Learned {
     /// The last login worked with Open Session asking for the highest level (`false`) or for
     /// the wanted one (`true`).
     pub open_session_by_level: Option<bool>,
+    /// A password or K_g was refused in both of these ways, of a BMC that was never logged in to:
+    /// which one was tried last. The next login tries the other one, and no more: BMCs count.
+    pub refused_by_level: Option<bool>,
     /// What the BMC does with a SOL packet it has already taken.
     pub duplicates: Duplicates,
     /// Whether it acknowledges SOL packets without characters.

@@ -179,7 +179,8 @@ impl Establish {
         let privilege_level = config.wanted_privilege();
         let by_level = config.quirks.has(Quirk::OpenSessPriv)
             || config.quirks.has(Quirk::Intel20)
-            || learned.open_session_by_level == Some(true);
+            || learned.open_session_by_level == Some(true)
+            || learned.refused_by_level == Some(false);
         let mut login = Establish {
             pace: Pace::new(&config.timing, generator, now),
             wrong_checksums: config.quirks.has(Quirk::NoChecksumCheck),
@@ -222,6 +223,13 @@ impl Establish {
             Step::Rakp2(_) => Stage::Rakp2,
             Step::Rakp4(_) => Stage::Rakp4,
         }
+    }
+
+    /// What the next login is to know of how this one ended.
+    pub fn refused_by_level(&self, failure: Failure) -> Option<bool> {
+        let refused = matches!(failure.cause, Cause::Password | Cause::KG);
+        let unknown = self.learned.open_session_by_level.is_none();
+        (refused && failure.status.is_none() && unknown).then_some(self.by_level)
     }
 
     /// Takes a datagram of the IPMI class.
@@ -484,7 +492,9 @@ impl Establish {
             // Some BMCs get the hashes wrong unless Open Session asked for the wanted level. A
             // BMC that was logged in to without is not one of them.
             (Cause::Password | Cause::KG, None)
-                if !self.by_level && self.learned.open_session_by_level.is_none() =>
+                if !self.by_level
+                    && self.learned.open_session_by_level.is_none()
+                    && self.learned.refused_by_level.is_none() =>
             {
                 self.by_level = true;
                 self.verdict = Some(failure);

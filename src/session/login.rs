@@ -6,7 +6,12 @@ impl Session {
     pub(super) fn on_login(&mut self, now: Instant, progress: Progress) {
         match progress {
             Progress::Waiting => {}
-            Progress::Failed(failure) => self.end(failure),
+            Progress::Failed(failure) => {
+                if let Phase::Login(login) = &self.phase {
+                    self.learned.refused_by_level = login.refused_by_level(failure);
+                }
+                self.end(failure);
+            }
             Progress::Established(established) => self.on_established(now, *established),
             Progress::UseV15(capabilities) => {
                 let login = Establish15::start(
@@ -51,6 +56,7 @@ impl Session {
             self.learned.cipher_suite = Some(suite);
         }
         self.learned.open_session_by_level = Some(established.open_session_by_level);
+        self.learned.refused_by_level = None;
         self.channel = Some(Channel::V20(Box::new(established.channel)));
         self.raise_privilege(now, established.privilege_level);
     }

@@ -389,6 +389,11 @@ impl Session {
         self.sol.is_some()
     }
 
+    /// Whether SOL was taken away from somebody for this activation.
+    pub fn sol_took_over(&self) -> bool {
+        self.sol.as_ref().is_some_and(|sol| sol.took_over())
+    }
+
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)

@@ -220,7 +220,8 @@ pub(super) struct Sol {
     /// What is said when SOL was deactivated.
     ending: Failure,
     asking_owner: bool,
-    confirm_until: Option<Instant>,
+    /// SOL seems to be somebody else's, or nobody's: over at this time unless a packet comes.
+    confirm_until: Option<(Instant, Cause)>,
 }
 
 impl Sol {
@@ -284,6 +285,11 @@ impl Sol {
 
     pub fn is_closing(&self) -> bool {
         matches!(self.state, State::Closing | State::Ended)
+    }
+
+    /// Whether somebody's SOL was deactivated for this one.
+    pub fn took_over(&self) -> bool {
+        self.rounds > 0
     }
 
     pub fn instance(&self) -> u8 {
@@ -418,8 +424,10 @@ impl Sol {
         match reply.ok().and_then(owner_of_reply) {
             Some(owner) if owner == session.session_id => self.confirm_until = None,
             // Some BMCs name owners that make no sense: a packet that is answered says more.
-            Some(_) if self.confirm_until.is_none() => {
-                self.confirm_until = Some(now + CONFIRM_TIME);
+            Some(owner) if self.confirm_until.is_none() => {
+                let nobodys = owner == SessionId(0);
+                let cause = if nobodys { Cause::SolDeactivated } else { Cause::SolStolen };
+                self.confirm_until = Some((now + CONFIRM_TIME, cause));
                 self.sender.send_keepalive(now);
             }
             Some(_) => {}
@@ -486,8 +494,10 @@ impl Sol {
             State::Active => {}
             _ => return false,
         }
-        if self.confirm_until.is_some_and(|until| now >= until) {
-            self.end(Failure::new(Cause::SolStolen, Stage::Sol));
+        if let Some((until, cause)) = self.confirm_until
+            && now >= until
+        {
+            self.end(Failure::new(cause, Stage::Sol));
             return false;
         }
         if self.receiver.poll_acknowledge(payload) {
@@ -533,7 +543,7 @@ impl Sol {
             State::Trying { next, .. } => Some(next),
             State::Active => {
                 let sender = self.sender.next_timeout(now);
-                sender.into_iter().chain(self.confirm_until).min()
+                sender.into_iter().chain(self.confirm_until.map(|(until, _)| until)).min()
             }
             _ => None,
         }

@@ -4,7 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::retry::Retry;
 use super::*;
-use crate::session::{SolConfig, SolEvent, TakeOver};
+use crate::session::{Session, SolConfig, SolEvent, TakeOver};
+
+/// How soon a console nobody is attached to is looked at again while a call waits for it.
+const LINGER_MIN: Duration = Duration::from_secs(1);
+
+/// An activation that is not answered takes longer than this, and a BMC that lives says something
+/// meanwhile.
+const SILENCE: Duration = Duration::from_secs(8);
 
 /// Whether a console is connected again by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +51,8 @@ pub(super) struct Link {
     retry: Retry,
     /// SOL was taken over once; the policy allows no more.
     took_over: bool,
+    /// Sessions that were lost while it was being connected.
+    sessions_lost: u32,
     closing: bool,
     waiters: Vec<u64>,
     closers: Vec<u64>,
@@ -61,6 +70,7 @@ impl Link {
             next_try: None,
             retry: Retry::default(),
             took_over: false,
+            sessions_lost: 0,
             closing: false,
             waiters: Vec::new(),
             closers: Vec::new(),
@@ -117,6 +127,9 @@ impl Supervisor {
         if settings.keep == Keep::OnRequest {
             return Ok(());
         }
+        if self.shut_down {
+            return Err(Error::new(ErrorKind::ShutDown));
+        }
         self.place(id, settings)?;
         self.try_kept(now, id);
         Ok(())
@@ -137,10 +150,14 @@ impl Supervisor {
             return self.done(token, Err(error));
         }
         let Some(link) = self.link(id) else { return };
+        if link.closing {
+            return self.done(token, Err(Error::new(ErrorKind::Closed)));
+        }
         if link.is_connected() {
             return self.done(token, Ok(()));
         }
         link.waiters.push(token);
+        self.forget_refusal();
         self.try_now(now, id);
     }
 
@@ -150,6 +167,7 @@ impl Supervisor {
         link.attached = attached;
         if attached {
             link.linger_until = None;
+            self.forget_refusal();
             return self.try_kept(now, id);
         }
         if let Keep::WhileAttached(linger) = link.settings.keep {
@@ -159,20 +177,27 @@ impl Supervisor {
 
     /// Runs a console in another way. What is about SOL itself breaks it; the rest breaks nothing.
     pub fn console_reconfigure(&mut self, now: Instant, id: u64, settings: &ConsoleSettings) {
+        let has_place = self.console.as_ref().is_some_and(|link| link.id == id);
         let Some(link) = self.link(id) else { return };
         let breaks = link.settings.sol != settings.sol;
         link.settings = settings.clone();
-        if breaks && link.is_connected() {
-            link.connected_at = None;
+        if link.closing || !breaks {
+            return self.try_kept(now, id);
+        }
+        link.retry = Retry::default();
+        link.took_over = false;
+        if link.connected_at.take().is_some() {
             link.wanted = true;
             let (reason, next_try) = (Error::new(ErrorKind::Reconfigured), Some(now));
             self.tell(id, ConsoleChange::Unconnected { reason, next_try });
             self.tell(id, ConsoleChange::Connecting);
-            self.close_sol();
-            self.want(now);
-        } else {
-            self.try_kept(now, id);
         }
+        // What is being activated is so in the old way.
+        if has_place {
+            self.close_sol();
+        }
+        self.want(now);
+        self.try_kept(now, id);
     }
 
     /// Deactivates a console and nothing else; [`Event::Done`] with `token` says when that is
@@ -215,7 +240,9 @@ impl Supervisor {
             return Ok(());
         }
         let has_sol = self.session().is_some_and(|session| session.sol_is_open());
-        let unused = |link: &Link| !link.wanted && !link.is_kept() && !link.closing && !has_sol;
+        // One that is kept keeps its place, also while it has nothing to do.
+        let kept = |link: &Link| link.settings.keep != Keep::OnRequest;
+        let unused = |link: &Link| !link.wanted && !kept(link) && !link.closing && !has_sol;
         if self.console.as_deref().is_some_and(unused) {
             self.console = self.next_console.take();
         }
@@ -238,8 +265,12 @@ impl Supervisor {
     }
 
     fn try_now(&mut self, now: Instant, id: u64) {
+        let released = self.released;
         let Some(link) = self.link(id) else { return };
         link.next_try = None;
+        if link.closing || released {
+            return;
+        }
         if !std::mem::replace(&mut link.wanted, true) {
             self.tell(id, ConsoleChange::Connecting);
         }
@@ -272,6 +303,10 @@ impl Supervisor {
     fn put_to_sleep(&mut self, now: Instant, id: u64) {
         let Some(link) = self.link(id) else { return };
         if !link.waiters.is_empty() {
+            // Somebody wants it all the same: it is looked at again when that is over.
+            if let Keep::WhileAttached(linger) = link.settings.keep {
+                link.linger_until = Some(now + linger.max(LINGER_MIN));
+            }
             return;
         }
         let was_active = link.wanted || link.is_connected();
@@ -305,11 +340,20 @@ impl Supervisor {
             SolEvent::Ended(failure) => Some(self.error_of(*failure)),
             _ => None,
         };
+        // With its session: what follows from that is done when the session says so itself.
+        let session_is_over = self.session().is_none_or(Session::is_closed);
+        if ended.is_some() && session_is_over {
+            return;
+        }
+        let is_silent = matches!(&event, SolEvent::Ended(failure) if self.is_silent(now, failure));
+        let took_over = self.session().is_some_and(Session::sol_took_over);
         let Some(link) = &mut self.console else { return };
         let id = link.id;
         match (event, ended) {
             (SolEvent::Activated { characters_max, other_port }, _) if link.wanted => {
                 link.wanted = false;
+                link.sessions_lost = 0;
+                link.took_over |= took_over;
                 link.connected_at = Some(now);
                 let waiters = std::mem::take(&mut link.waiters);
                 self.tell(id, ConsoleChange::Connected { characters_max, other_port });
@@ -322,6 +366,11 @@ impl Supervisor {
                 self.tell(id, ConsoleChange::Closed);
                 self.finish(&closers, Ok(()));
             }
+            (SolEvent::Ended(_), _)
+                if is_silent && link.wanted && link.sessions_lost < SESSIONS_PER_REQUEST =>
+            {
+                link.sessions_lost += 1;
+            }
             (SolEvent::Ended(failure), Some(error)) => {
                 // Closed on purpose, to be opened in another way or to sleep.
                 if failure.cause != Cause::Closed {
@@ -330,6 +379,13 @@ impl Supervisor {
             }
             (event, _) => self.tell(id, ConsoleChange::Sol(event)),
         }
+    }
+
+    /// Whether an activation ended in a silence that says more of the session than of SOL: most
+    /// likely the session is dead, and about to be found so.
+    fn is_silent(&self, now: Instant, failure: &Failure) -> bool {
+        let unheard = |session: &Session| now > session.last_valid() + SILENCE;
+        failure.cause == Cause::TimedOut && self.session().is_some_and(unheard)
     }
 
     fn remove_console(&mut self, now: Instant) {
@@ -350,6 +406,7 @@ impl Supervisor {
         let released = self.released;
         let Some(link) = self.link(id) else { return };
         let was_trying = std::mem::take(&mut link.wanted);
+        link.sessions_lost = 0;
         let lived = link.connected_at.take().map(|since| now.saturating_duration_since(since));
         let waiters = std::mem::take(&mut link.waiters);
         if link.closing {
@@ -372,10 +429,21 @@ impl Supervisor {
         self.check_consoles(now);
     }
 
-    pub(super) fn fail_consoles(&mut self, now: Instant, error: &Error) {
+    /// The login failed, or the session is over (`was_up`).
+    pub(super) fn fail_consoles(&mut self, now: Instant, error: &Error, was_up: bool) {
         let ids: Vec<u64> = self.links().map(|link| link.id).collect();
         for id in ids {
-            self.fail_console(now, id, error);
+            let Some(link) = self.link(id) else { continue };
+            // The session was gone before SOL was asked for: the next one may have it.
+            let again = was_up
+                && error.kind() == ErrorKind::Lost
+                && link.wanted
+                && link.sessions_lost < SESSIONS_PER_REQUEST;
+            if again && !link.closing {
+                link.sessions_lost += 1;
+            } else {
+                self.fail_console(now, id, error);
+            }
         }
     }
 
@@ -422,14 +490,35 @@ impl Supervisor {
     pub(super) fn shut_down_consoles(&mut self, error: &Error) {
         let mut ids = Vec::new();
         for link in self.console.iter_mut().chain(&mut self.next_console) {
+            let waits = link.next_try.take().is_some();
+            let was_active = link.connected_at.take().is_some() || link.wanted;
             link.wanted = false;
+            link.linger_until = None;
+            ids.push((link.id, waits || was_active, std::mem::take(&mut link.waiters)));
+        }
+        for (id, tell, waiters) in ids {
+            if tell {
+                self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try: None });
+            }
+            self.finish(&waiters, Err(error.clone()));
+        }
+    }
+
+    /// Nobody holds them any more: nothing is due.
+    pub(super) fn stop_retrying(&mut self) {
+        for link in self.console.iter_mut().chain(&mut self.next_console) {
             link.next_try = None;
             link.linger_until = None;
-            ids.push((link.id, std::mem::take(&mut link.waiters)));
         }
-        for (id, waiters) in ids {
-            self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try: None });
-            self.finish(&waiters, Err(error.clone()));
+    }
+
+    /// The session with this much unacknowledged input is parted with.
+    pub(super) fn report_lost_input(&mut self, pending: usize) {
+        if let Some(link) = &self.console
+            && pending > 0
+        {
+            let (id, bytes) = (link.id, pending as u64);
+            self.tell(id, ConsoleChange::Sol(SolEvent::InputLost { bytes }));
         }
     }
 

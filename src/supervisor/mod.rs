@@ -38,7 +38,7 @@ use crate::session::{
 const PARTING_MAX: usize = 8;
 /// BMCs of which what was learned is kept: a configuration that goes to and fro finds it again.
 const LEARNED_MAX: usize = 4;
-/// How often a command is begun again because its session was lost under it.
+/// How often a command or a console is begun again because its session was lost under it.
 const SESSIONS_PER_REQUEST: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,8 @@ struct Live {
 /// A request that is not answered.
 struct Pending {
     token: u64,
-    /// To begin it again with another session; `None` when that could do harm.
-    request: Option<Request>,
+    /// To begin it again with another session.
+    request: Request,
     sessions: u32,
 }
 
@@ -264,8 +264,7 @@ impl Supervisor {
             return self.events.push_back(Event::Reply { token: request.token, result });
         }
         request.deadline = request.deadline.map(|deadline| deadline.max(now));
-        let again = (!request.acts()).then(|| request.clone());
-        self.pending.push(Pending { token: request.token, request: again, sessions: 1 });
+        self.pending.push(Pending { token: request.token, request: request.clone(), sessions: 1 });
         match &mut self.live {
             Some(live) if !live.session.is_closing() => {
                 live.drained = false;
@@ -322,6 +321,7 @@ impl Supervisor {
         let was_up = self.established && self.live.is_some();
         self.part(now);
         self.target = target;
+        self.forget_refusal();
         if was_up {
             self.events.push_back(Event::Ended { error: error.clone(), was_up, asked_for: true });
         }
@@ -334,6 +334,7 @@ impl Supervisor {
     pub fn release(&mut self, now: Instant) {
         self.released = true;
         self.reopen = false;
+        self.stop_retrying();
         match &mut self.live {
             Some(live) => {
                 live.drained = false;

@@ -60,7 +60,11 @@ impl Retry {
         chance: u32,
     ) -> Instant {
         if lived.is_some_and(|lived| lived >= config.stable) {
-            *self = Retry::default();
+            self.failures = 0;
+        }
+        // Whoever wants it too waits as long as we do: that it lived until then says nothing.
+        if lived.is_some_and(|lived| lived >= config.stolen * (2 * STOLEN_MAX)) {
+            self.stolen = 0;
         }
         let wait = match why {
             ErrorKind::UserName | ErrorKind::Password | ErrorKind::KG | ErrorKind::Privilege => {

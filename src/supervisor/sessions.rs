@@ -47,6 +47,7 @@ impl Supervisor {
     pub(super) fn part(&mut self, now: Instant) {
         self.end_of_login();
         let Some(mut live) = self.live.take() else { return };
+        self.report_lost_input(live.session.sol_pending());
         self.learn(live.session.learned());
         live.session.close(now);
         live.drained = false;
@@ -64,6 +65,15 @@ impl Supervisor {
         let target = &self.target;
         all.find(|(host, port, _)| *host == target.host && *port == target.port)
             .map_or(Learned::default(), |(_, _, learned)| *learned)
+    }
+
+    /// Somebody asks for a login, with other credentials maybe: it is tried in every way there is.
+    pub(super) fn forget_refusal(&mut self) {
+        let Target { host, port, .. } = &self.target;
+        let mut all = self.learned.iter_mut();
+        if let Some((_, _, learned)) = all.find(|(other, at, _)| (other, at) == (host, port)) {
+            learned.refused_by_level = None;
+        }
     }
 
     fn learn(&mut self, learned: Learned) {
@@ -184,15 +194,15 @@ impl Supervisor {
         };
         let mut pending = self.pending.swap_remove(at);
         // The session went away under it: the next one may answer.
-        let lost = self.established && matches!(&result, Err(f) if f.cause == Cause::Lost);
-        if lost
-            && let Some(request) = &pending.request
-            && request.deadline.is_none_or(|deadline| now < deadline)
-            && pending.sessions < SESSIONS_PER_REQUEST
-            && !self.released
-        {
-            self.queued.push(request.clone());
-            pending.sessions += 1;
+        let lost = self.established
+            && matches!(&result, Err(failure) if failure.cause == Cause::Lost)
+            && !pending.request.acts()
+            && pending.sessions < SESSIONS_PER_REQUEST;
+        let unsent = matches!(&result, Err(failure) if self.tries_next_address(failure));
+        let in_time = pending.request.deadline.is_none_or(|deadline| now < deadline);
+        if (lost || unsent) && in_time && !self.released {
+            self.queued.push(pending.request.clone());
+            pending.sessions += u32::from(lost);
             return self.pending.push(pending);
         }
         let result = result.map_err(|failure| self.error_of(failure));
@@ -203,10 +213,9 @@ impl Supervisor {
         let error = self.error_of(failure);
         let was_up = self.established;
         let asked_for = failure.cause == Cause::Closed;
-        let silent = failure.cause == Cause::TimedOut && failure.stage == Stage::Capabilities;
+        let next_address = self.tries_next_address(&failure);
         self.drop_live();
-        // A name's other addresses are tried when this one is silent.
-        if !was_up && silent && self.addresses.len() > 1 && !self.released {
+        if next_address {
             self.addresses.remove(0);
             return self.wait_for_turn();
         }
@@ -216,6 +225,13 @@ impl Supervisor {
             return self.want(now);
         }
         self.forget(now, &error, was_up);
+    }
+
+    /// Whether a login that ended so goes on with another address: a name's others are tried when
+    /// this one is silent.
+    fn tries_next_address(&self, failure: &Failure) -> bool {
+        let silent = failure.cause == Cause::TimedOut && failure.stage == Stage::Capabilities;
+        silent && !self.established && self.addresses.len() > 1 && !self.released
     }
 
     /// The session is over, and so is everybody's wait for it. Commands it was lost under go on
@@ -229,7 +245,7 @@ impl Supervisor {
         } else {
             self.fail_waiters(error);
         }
-        self.fail_consoles(now, error);
+        self.fail_consoles(now, error, was_up);
         self.want(now);
     }
 

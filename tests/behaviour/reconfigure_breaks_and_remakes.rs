@@ -13,11 +13,11 @@ fn a_wrong_password_ends_the_session_and_is_named() {
     for_seeds("A1", 20, |seed| {
         let mut world = World::new(Profile::Spec, 1, seed);
         assert!(world.command().is_ok());
-        let old = world.bmc(1).counters().clone();
+        let old = *world.bmc(1).counters();
         world.reconfigure(world.target(1, "wrong"));
         assert_eq!(world.command().map(drop), Err(ErrorKind::Password));
         world.run_for(secs(5));
-        let new = world.bmc(1).counters().clone();
+        let new = *world.bmc(1).counters();
         assert_eq!(new.sessions_closed, old.sessions_closed + 1);
         assert_eq!(world.sessions(1), 0);
     });

@@ -1,12 +1,12 @@
 //! A supervisor and several simulated BMCs at addresses of their own, in virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bmclink::crypto::Secret;
-use bmclink::session::{CipherSuiteId, Reply, Request, SessionConfig, SolConfig};
+use bmclink::session::{CipherSuiteId, Failure, Reply, Request, SessionConfig, SolConfig};
 use bmclink::sim::net::{Faults, Network};
 use bmclink::sim::{BmcOptions, ManagedSystem, Profile};
 use bmclink::supervisor::{
@@ -24,6 +24,16 @@ pub fn address(at: u8) -> SocketAddr {
 /// The console of every test.
 pub const CONSOLE: u64 = 1;
 
+/// Sees every datagram before the network does, with where it comes from and goes to, and says
+/// what is sent instead of it.
+pub type Tap = Box<dyn FnMut(SocketAddr, SocketAddr, Vec<u8>) -> Vec<Vec<u8>>>;
+
+/// Somebody else at the same BMCs.
+pub struct Rival {
+    pub supervisor: Supervisor,
+    pub events: Vec<(Duration, Event)>,
+}
+
 pub struct World {
     pub seed: u64,
     pub profile: Profile,
@@ -40,10 +50,24 @@ pub struct World {
     pub sent: Vec<(Duration, SocketAddr, Vec<u8>)>,
     /// What hosts send back is what they receive.
     pub echoes: bool,
-    /// Called before each event is taken, to change something there and then.
     pub tokens: u64,
+    /// Addresses of names; any other host is its own address.
+    pub names: BTreeMap<String, Vec<SocketAddr>>,
+    /// The man in the middle, if any.
+    pub tap: Option<Tap>,
+    pub rivals: Vec<Rival>,
+    /// Where packets may go: what was claimed for a login and not released since.
+    pub routes: BTreeSet<SocketAddr>,
+    /// Logins that had their turn, and those that are over.
+    pub logins_begun: u64,
+    pub logins_over: u64,
+    stepped_at: Option<Instant>,
+    steps_now: u32,
     out: Vec<u8>,
 }
+
+/// Outputs of one drain, and steps at one moment, that are put down to a loop without end.
+const ENDLESS: u32 = 10_000;
 
 fn target(profile: Profile, at: u8, password: &str) -> Target {
     // pyghmi takes nothing but 3.
@@ -86,6 +110,14 @@ impl World {
             sent: Vec::new(),
             echoes: true,
             tokens: 100,
+            names: BTreeMap::new(),
+            tap: None,
+            rivals: Vec::new(),
+            routes: BTreeSet::new(),
+            logins_begun: 0,
+            logins_over: 0,
+            stepped_at: None,
+            steps_now: 0,
             out: Vec::new(),
         }
     }
@@ -103,9 +135,11 @@ impl World {
         let mut rounds = 0;
         loop {
             rounds += 1;
-            assert!(rounds < 10_000, "seed {}: nothing comes to rest", self.seed);
+            assert!(rounds < ENDLESS, "seed {}: nothing comes to rest", self.seed);
             let timeout = self.drain_supervisor();
+            let rivals = self.drain_rivals();
             let mut moved = false;
+            let mut out = Vec::new();
             for (address, bmc) in &mut self.bmcs {
                 let input = bmc.serial_input();
                 if self.echoes && !input.is_empty() {
@@ -113,54 +147,124 @@ impl World {
                     moved = true;
                 }
                 while let Some((to, datagram)) = bmc.poll_transmit() {
-                    self.net.send(self.now, *address, to, datagram);
+                    out.push((*address, to, datagram));
                 }
             }
+            out.into_iter().for_each(|(from, to, datagram)| self.send(from, to, datagram));
             if !moved {
                 let bmcs = self.bmcs.values().filter_map(ManagedSystem::poll_timeout);
-                return bmcs.chain(timeout).chain(self.net.poll_timeout()).min();
+                let ends = timeout.into_iter().chain(rivals);
+                return bmcs.chain(ends).chain(self.net.poll_timeout()).min();
             }
         }
     }
 
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, datagram: Vec<u8>) {
+        let datagrams = match &mut self.tap {
+            Some(tap) => tap(from, to, datagram),
+            None => vec![datagram],
+        };
+        for datagram in datagrams {
+            self.net.send(self.now, from, to, datagram);
+        }
+    }
+
     fn drain_supervisor(&mut self) -> Option<Instant> {
-        loop {
+        for _ in 0..ENDLESS {
             match self.supervisor.poll_output(self.now, &mut self.out) {
                 Output::Transmit(to) => {
+                    assert!(self.routes.contains(&to), "seed {}: no way to {to}", self.seed);
                     let datagram = std::mem::take(&mut self.out);
                     self.sent.push((self.now - self.start, to, datagram.clone()));
-                    self.net.send(self.now, console_address(), to, datagram);
+                    self.send(console_address(), to, datagram);
                 }
                 Output::SolCharacters => self.received.extend_from_slice(&self.out),
                 Output::Event(event) => self.on_event(event),
                 Output::Timeout(timeout) => return timeout,
             }
         }
+        panic!("seed {}: the supervisor never has enough", self.seed);
     }
 
     fn on_event(&mut self, event: Event) {
         match &event {
             Event::Resolve { lookup } => {
-                let target = self.supervisor.target();
-                let address = target.host.parse().map(|ip| SocketAddr::new(ip, target.port));
-                let unknown = |_| {
-                    Error::from(bmclink::session::Failure::new(
-                        bmclink::Cause::TimedOut,
-                        bmclink::Stage::Capabilities,
-                    ))
-                };
-                let addresses = address.map(|address| vec![address]).map_err(unknown);
+                let addresses = self.addresses_of(self.supervisor.target());
                 self.supervisor.handle_addresses(self.now, *lookup, addresses);
             }
             Event::WantsTurn => {
-                self.supervisor.next_peer().expect("it wants its turn");
+                let peer = self.supervisor.next_peer().expect("it wants its turn");
+                self.routes.insert(peer);
                 self.tokens += 1;
+                self.logins_begun += 1;
                 let seed = seed_bytes(self.seed, self.tokens);
                 self.supervisor.begin_login(self.now, seed);
+            }
+            Event::LoginOver => self.logins_over += 1,
+            Event::Released(peer) => {
+                assert!(self.routes.remove(peer), "seed {}: released {peer} twice", self.seed);
             }
             _ => {}
         }
         self.events.push((self.now - self.start, event));
+    }
+
+    fn addresses_of(&self, target: &Target) -> Result<Vec<SocketAddr>, Error> {
+        if let Some(addresses) = self.names.get(&target.host) {
+            return Ok(addresses.clone());
+        }
+        let unknown = Failure::new(bmclink::Cause::TimedOut, bmclink::Stage::Capabilities);
+        match target.host.parse() {
+            Ok(ip) => Ok(vec![SocketAddr::new(ip, target.port)]),
+            Err(_) => Err(Error::from(unknown)),
+        }
+    }
+
+    // Others
+
+    /// Somebody else who logs in as this one does.
+    pub fn add_rival(&mut self) -> usize {
+        let seed = self.seed + 1 + self.rivals.len() as u64;
+        let supervisor = Supervisor::new(target(self.profile, 1, "password"), seed);
+        self.rivals.push(Rival { supervisor, events: Vec::new() });
+        self.rivals.len() - 1
+    }
+
+    fn rival_address(at: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 41_000 + at as u16))
+    }
+
+    fn drain_rivals(&mut self) -> Option<Instant> {
+        let mut rivals = std::mem::take(&mut self.rivals);
+        let mut first = None;
+        for (at, rival) in rivals.iter_mut().enumerate() {
+            let timeout = self.drain_rival(at, rival);
+            first = timeout.into_iter().chain(first).min();
+        }
+        self.rivals = rivals;
+        first
+    }
+
+    fn drain_rival(&mut self, at: usize, rival: &mut Rival) -> Option<Instant> {
+        let mut out = Vec::new();
+        loop {
+            match rival.supervisor.poll_output(self.now, &mut out) {
+                Output::Transmit(to) => self.send(Self::rival_address(at), to, out.clone()),
+                Output::SolCharacters => {}
+                Output::Timeout(timeout) => return timeout,
+                Output::Event(event) => {
+                    if let Event::Resolve { lookup } = &event {
+                        let addresses = self.addresses_of(rival.supervisor.target());
+                        rival.supervisor.handle_addresses(self.now, *lookup, addresses);
+                    } else if event == Event::WantsTurn {
+                        self.tokens += 1;
+                        let seed = seed_bytes(self.seed, self.tokens);
+                        rival.supervisor.begin_login(self.now, seed);
+                    }
+                    rival.events.push((self.now - self.start, event));
+                }
+            }
+        }
     }
 
     /// Goes to the next moment at which something happens; false when that is behind `limit`.
@@ -171,13 +275,8 @@ impl World {
             return false;
         };
         self.now = self.now.max(next);
-        while let Some((from, to, mut datagram)) = self.net.poll(self.now) {
-            match self.bmcs.get_mut(&to) {
-                Some(bmc) => bmc.handle_datagram(self.now, from, &datagram),
-                None => {
-                    let _ = self.supervisor.handle_datagram(self.now, from, &mut datagram);
-                }
-            }
+        while let Some((from, to, datagram)) = self.net.poll(self.now) {
+            self.deliver(from, to, datagram);
             self.settle();
         }
         for bmc in self.bmcs.values_mut() {
@@ -186,7 +285,27 @@ impl World {
             }
         }
         self.supervisor.handle_timeout(self.now);
+        for rival in &mut self.rivals {
+            rival.supervisor.handle_timeout(self.now);
+        }
+        self.steps_now = if self.stepped_at == Some(self.now) { self.steps_now + 1 } else { 0 };
+        self.stepped_at = Some(self.now);
+        assert!(self.steps_now < ENDLESS, "seed {}: time stands still", self.seed);
         true
+    }
+
+    /// A datagram arrives, whoever sent it.
+    pub fn deliver(&mut self, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
+        if let Some(bmc) = self.bmcs.get_mut(&to) {
+            bmc.handle_datagram(self.now, from, &datagram);
+        } else if to == console_address() {
+            let _ = self.supervisor.handle_datagram(self.now, from, &mut datagram);
+        } else {
+            let at = (0..self.rivals.len()).find(|at| Self::rival_address(*at) == to);
+            if let Some(rival) = at.and_then(|at| self.rivals.get_mut(at)) {
+                let _ = rival.supervisor.handle_datagram(self.now, from, &mut datagram);
+            }
+        }
     }
 
     /// Runs until `done`, for `limit` at most; says whether it was done.
@@ -283,6 +402,15 @@ impl World {
 
     pub fn reconfigure(&mut self, target: Target) {
         self.supervisor.reconfigure(self.now, target);
+    }
+
+    /// Changes what the supervisor logs in with, besides what is in `target`.
+    pub fn target_with(&self, at: u8, change: impl FnOnce(&mut SessionConfig)) -> Target {
+        let mut target = self.target(at, "password");
+        let mut session = (*target.session).clone();
+        change(&mut session);
+        target.session = Arc::new(session);
+        target
     }
 
     // What happened
