@@ -1,5 +1,7 @@
 //! The handles users hold: blocking calls with timeouts, safe from any thread.
 
+mod backend;
+mod carrier;
 mod queue;
 #[cfg(feature = "screen")]
 mod screen;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use self::carrier::Carrier;
 pub use self::queue::{EventQueue, Source};
 pub use self::subscription::Subscription;
 use crate::config::{BmcConfig, ConsoleConfig, LogConfig};
@@ -115,12 +118,10 @@ impl Bmc {
         config.check()?;
         let (opens, log) = (config.keep != Keep::OnRequest, config.log.clone());
         let shared = Arc::new(ConsoleShared::new(config));
-        let (bmc, id) = (self.handle.clone(), self.handle.new_id());
-        let (readers, log_shared) = (Mutex::default(), Mutex::default());
-        let inner = ConsoleInner { bmc, id, shared, readers, log: log_shared };
-        let console = Console { inner: Arc::new(inner) };
+        let carrier = Carrier::Sol(self.handle.clone(), self.handle.new_id());
+        let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
         console.inner.write_log(log)?;
-        console.inner.bmc.open_console(id, &console.inner.shared, opens)?;
+        console.inner.carrier.open(&console.inner.shared, opens)?;
         Ok(console)
     }
 
@@ -156,8 +157,7 @@ const DATA_MAX: usize = 240;
 
 #[derive(Debug)]
 struct ConsoleInner {
-    bmc: Arc<BmcHandle>,
-    id: u64,
+    carrier: Carrier,
     shared: Arc<ConsoleShared>,
     /// How many readers are attached.
     readers: Mutex<usize>,
@@ -166,14 +166,20 @@ struct ConsoleInner {
 }
 
 impl ConsoleInner {
+    fn new(carrier: Carrier, shared: Arc<ConsoleShared>) -> Self {
+        ConsoleInner { carrier, shared, readers: Mutex::default(), log: Mutex::default() }
+    }
+
     /// A reader comes or goes. A console that is kept is tried at once when one comes.
     fn attach(&self, comes: bool) {
-        let kept = self.shared.config().keep != Keep::OnRequest;
+        // A backend hears of it in any case: it may be kept later.
+        let kept = matches!(self.carrier, Carrier::Backend(_))
+            || self.shared.config().keep != Keep::OnRequest;
         // Held meanwhile, so that the last word is the last one there too.
         let mut readers = self.readers.lock();
         *readers = if comes { *readers + 1 } else { readers.saturating_sub(1) };
         if kept && (comes || *readers == 0) {
-            self.bmc.attach_console(self.id, &self.shared, comes);
+            self.carrier.attach(&self.shared, comes);
         }
     }
 
@@ -186,7 +192,7 @@ impl ConsoleInner {
             (None, Some(config)) => {
                 let shared = Arc::new(LogShared::default());
                 shared.set(Some(config));
-                self.bmc.logs().follow(self.id, &self.shared, &shared)?;
+                self.carrier.logs().follow(self.carrier.id(), &self.shared, &shared)?;
                 *log = Some(shared);
             }
         }
@@ -199,11 +205,13 @@ impl Drop for ConsoleInner {
         self.shared.set_closed();
         queue::leave_queues(&self.shared);
         // Nobody waits for it here: the shard deactivates SOL on its own.
-        self.bmc.abandon_console(self.id, &self.shared);
+        self.carrier.abandon(&self.shared);
     }
 }
 
-/// The serial console of one BMC, by Serial over LAN.
+/// The serial console of one BMC, by Serial over LAN; or the terminal of a command
+/// ([`Engine::exec_console`]), or what a [`Backend`](crate::Backend) carries, to which all that is
+/// said of SOL applies as far as it can.
 ///
 /// Clones are handles to the same console; [`Reader`]s are attached to it. When the last of
 /// all these is gone, SOL is deactivated. Bytes go through unchanged, all 256 values of them.
@@ -223,7 +231,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.connect_console(self.inner.id, &self.inner.shared, timeout)
+        self.inner.carrier.connect(&self.inner.shared, timeout)
     }
 
     /// Begins to connect, logging in first when no session is up, and does not wait for it.
@@ -235,7 +243,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.begin_connect_console(self.inner.id, &self.inner.shared)
+        self.inner.carrier.begin_connect(&self.inner.shared)
     }
 
     /// Runs the console in another way from now on.
@@ -252,14 +260,14 @@ impl Console {
         let (opens, log) = (config.keep != Keep::OnRequest, config.log.clone());
         if self.inner.shared.reconfigure(config) {
             self.inner.write_log(log)?;
-            let (id, shared) = (self.inner.id, &self.inner.shared);
-            self.inner.bmc.reconfigure_console(id, shared)?;
+            let ConsoleInner { carrier, shared, .. } = &*self.inner;
+            carrier.reconfigure(shared)?;
             if opens {
-                self.inner.bmc.open_console(id, shared, true)?;
+                carrier.open(shared, true)?;
                 // Those who came while that did not matter are there all the same.
                 let readers = self.inner.readers.lock();
                 if *readers > 0 {
-                    self.inner.bmc.attach_console(id, shared, true);
+                    carrier.attach(shared, true);
                 }
             }
         }
@@ -341,7 +349,7 @@ impl Console {
     fn write_some(&self, bytes: &[u8], goes_on: bool, timeout: Duration) -> Result<usize> {
         let (taken, tell) = self.inner.shared.write(bytes, goes_on, deadline(timeout))?;
         if tell {
-            self.inner.bmc.console_input(None)?;
+            self.inner.carrier.input(None)?;
         }
         Ok(taken)
     }
@@ -372,7 +380,7 @@ impl Console {
         let until = deadline(timeout);
         let (wait, done) = waiter();
         self.inner.shared.push_break(done)?;
-        self.inner.bmc.console_input(until)?;
+        self.inner.carrier.input(until)?;
         wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
@@ -383,7 +391,7 @@ impl Console {
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.set_closed();
         let timeout = timeout.saturating_add(CLOSE_GRACE);
-        self.inner.bmc.close_console(self.inner.id, &self.inner.shared, timeout)
+        self.inner.carrier.close(&self.inner.shared, timeout)
     }
 
     /// A reader that is not attached before it reads.
@@ -397,7 +405,7 @@ impl Console {
     pub(crate) fn abandon(&self) {
         self.inner.shared.set_closed();
         queue::leave_queues(&self.inner.shared);
-        self.inner.bmc.abandon_console(self.inner.id, &self.inner.shared);
+        self.inner.carrier.abandon(&self.inner.shared);
     }
 
     /// The descriptor of the reader whose place this is.
