@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bmclink::{
     Backend, Console, ConsoleConfig, ConsoleState, Engine, EngineConfig, Error, ErrorKind,
-    EventKind, Reader, Result, RetryConfig, Sink,
+    EventKind, LogConfig, Reader, Result, RetryConfig, Sink,
 };
 
 const LONG: Duration = Duration::from_secs(20);
@@ -507,4 +507,20 @@ fn the_example_comes_back_by_itself() {
         assert!(lines.any(|line| line.contains(want)), "{want} is missing in\n{stdout}");
     }
     assert!(lines.any(|line| line == "hello 3"), "{stdout}");
+}
+
+#[test]
+fn a_log_file_is_written_of_a_backend_as_of_sol() {
+    let scratch = support::Scratch::new();
+    let engine = engine();
+    let (probe, seen) = Probe::echo();
+    let path = scratch.path().join("log");
+    let mut config = ConsoleConfig::default();
+    config.log = Some(LogConfig::new(&path));
+    let console = engine.console(probe, config).expect("a console");
+    console.connect(LONG).expect("connected");
+    seen.sink(0).bytes(b"a line\n");
+    console.close(LONG).expect("closed");
+    let written = || std::fs::read_to_string(&path).unwrap_or_default();
+    until("it is written", || written().contains("a line"));
 }
