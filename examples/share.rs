@@ -107,11 +107,14 @@ fn listen(path: &Path) -> Result<UnixListener, Box<dyn std::error::Error>> {
 /// loses its own oldest bytes, and is told so.
 fn serve(console: &Console, stream: UnixStream) -> std::io::Result<()> {
     let (mut typed, mut screen) = (stream.try_clone()?, stream);
-    let (mut reader, console) = (console.reader(), console.clone());
+    // Text from the beginning of a line on, and no colours left over from before it.
+    let (past, mut reader) = console.reader_for_terminal();
+    let console = console.clone();
     let gone = Arc::new(AtomicBool::new(false));
     let has_gone = gone.clone();
     thread::spawn(move || {
         let (mut buffer, mut lost) = ([0; 4096], 0);
+        let _ = screen.write_all(&past);
         while !has_gone.load(Ordering::Relaxed) {
             let text = match reader.read(&mut buffer, Duration::from_secs(1)) {
                 Ok(len) => &buffer[..len],

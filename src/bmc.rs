@@ -1,6 +1,8 @@
 //! The handles users hold: blocking calls with timeouts, safe from any thread.
 
 mod queue;
+#[cfg(feature = "screen")]
+mod screen;
 mod subscription;
 
 use std::io;
@@ -319,7 +321,7 @@ impl Console {
     ///
     /// That is what is kept of the past, from the beginning of a line on where what came before is
     /// gone, behind sequences that end attributes and other character sets. What a program has
-    /// drawn on the whole screen before that is not brought back.
+    /// drawn on the whole screen before that is not brought back: for that see feature `screen`.
     pub fn reader_for_terminal(&self) -> (Vec<u8>, Reader) {
         let (past, cursor) = self.inner.shared.cursor_for_terminal();
         (past, Reader::new(self, cursor))

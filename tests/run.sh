@@ -21,6 +21,7 @@ step tests/setup.sh
 step_if_installed cargo fmt --check
 step_if_installed cargo clippy --locked --all-targets -- -D warnings
 step cargo test --release --locked
+step cargo test --release --locked --features screen --test screen
 step tests/model.sh
 step tests/race.sh
 # A few seconds for each decoder and for a whole session, from the vectors on.

@@ -109,6 +109,8 @@ pub(super) struct Establish {
     verdict: Option<Failure>,
     /// Why the last suite was refused.
     suite_failure: Option<Failure>,
+    /// Nobody wants it any more: only what the BMC opened for it is given back.
+    abandoned: bool,
 }
 
 #[derive(Debug)]
@@ -203,6 +205,7 @@ impl Establish {
             remembered: None,
             verdict: None,
             suite_failure: None,
+            abandoned: false,
         };
         if login.config.quirks.has(Quirk::I82571Spt) {
             login.open_session(now, generator, out);
@@ -272,6 +275,9 @@ impl Establish {
         generator: &mut Generator,
         out: &mut Outbox,
     ) -> Progress {
+        if self.abandoned {
+            return self.fail(Cause::Closed);
+        }
         match &self.step {
             Step::Pause => {
                 self.open_session(now, generator, out);
@@ -398,12 +404,17 @@ impl Establish {
         let response = OpenSessionResponse::decode(payload).map_err(|_| DropReason::Malformed)?;
         let response = match self.check_refusal(response, ids)? {
             Ok(response) => response,
+            Err(_) if self.abandoned => return Ok(self.fail(Cause::Closed)),
             Err(failure) => return Ok(self.on_failure(now, failure, generator, out)),
         };
         if (response.message_tag, response.remote_console_session_id) != ids
             || response.managed_system_session_id == SessionId(0)
         {
             return Err(DropReason::Unexpected);
+        }
+        if self.abandoned {
+            self.give_back(response.managed_system_session_id, out);
+            return Ok(self.fail(Cause::Closed));
         }
         if response.algorithms != self.algorithms().into() {
             let failure = Failure::new(Cause::Downgrade, Stage::OpenSession);

@@ -321,6 +321,18 @@ impl Session {
         self.close_because(now, Failure::new(Cause::Closed, Stage::Active));
     }
 
+    /// The same for a session nobody waits for: a login is over only once the BMC had the time to
+    /// say what it opened for it, within [`Timing::close`], so that it can be given back.
+    pub fn abandon(&mut self, now: Instant) {
+        let until = now + self.config.timing.close;
+        if let Phase::Login(login) = &mut self.phase
+            && login.abandon(until, &mut self.outbox)
+        {
+            return;
+        }
+        self.close(now);
+    }
+
     fn close_because(&mut self, now: Instant, failure: Failure) {
         match self.phase {
             Phase::Closed | Phase::Closing { .. } => return,

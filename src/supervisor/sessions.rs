@@ -49,7 +49,7 @@ impl Supervisor {
         let Some(mut live) = self.live.take() else { return };
         self.report_lost_input(live.session.sol_pending());
         self.learn(live.session.learned());
-        live.session.close(now);
+        live.session.abandon(now);
         live.drained = false;
         self.parting.push_back(live);
         if self.parting.len() > PARTING_MAX

@@ -74,6 +74,30 @@ fn random_switches_under_traffic_heal() {
     });
 }
 
+/// Logins that are given up at any step leave half-open sessions at the BMC, and few slots for the
+/// login that counts, unless they are given up politely.
+#[test]
+fn logins_that_are_given_up_one_after_the_other_leave_room_for_the_last() {
+    for profile in PROFILES {
+        for_seeds(profile, 20, |seed| {
+            let mut world = World::new(profile, 1, seed);
+            if profile == Profile::Pyghmi {
+                // It never forgets a session.
+                return;
+            }
+            world.open(Keep::Always);
+            for round in 0..200u64 {
+                let other = round.is_multiple_of(2);
+                world.reconfigure(world.target_with(1, |session| session.allow_null_user = other));
+                world.run_for(millis((seed + round * 7) % 29));
+            }
+            let what = format!("{profile:?} seed {seed}");
+            assert!(world.run_until(millis(ONE_CONNECT), World::is_connected), "{what}");
+            assert!(world.echo_works(), "{what}");
+        });
+    }
+}
+
 #[test]
 fn a_bmc_that_resets_is_back_at_once_with_its_commands() {
     for profile in [Profile::Spec, Profile::OpenBmc] {

@@ -197,6 +197,30 @@ impl Establish {
         }
     }
 
+    /// The login is given up, and what the BMC has opened for it is given back. `true`: it has not
+    /// said yet what that is; its answer is waited for until then.
+    pub(in crate::session) fn abandon(&mut self, until: Instant, out: &mut Outbox) -> bool {
+        match &self.step {
+            Step::OpenSession(_) => {
+                self.abandoned = true;
+                self.deadline = until;
+                true
+            }
+            Step::Rakp2(wait) => {
+                let session_id = wait.managed_system_session_id;
+                self.give_back(session_id, out);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends a half-open session: BMCs keep those for long, and have few slots (§13.22).
+    pub(super) fn give_back(&mut self, session_id: SessionId, out: &mut Outbox) {
+        let status = StatusCode::INSUFFICIENT_RESOURCES;
+        send_rakp3(self.next_tag(), status, session_id, &[], out);
+    }
+
     /// Without RAKP 4 the BMC may have a session that nobody uses, and few slots for others: it
     /// is closed unseen.
     pub(in crate::session) fn close_unheard(&self, generator: &mut Generator, out: &mut Outbox) {
