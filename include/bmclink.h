@@ -26,7 +26,8 @@
  *     engine       the threads that run sessions; one per process will do
  *     credentials  user name, password, K_g; one value that many BMCs can share
  *     bmc          one BMC: at most one IPMI session, for its commands and its console
- *     console      the serial console of a BMC
+ *     console      the serial console of a BMC, the terminal of a command (bmclink_exec_open), or
+ *                  what functions of yours carry (bmclink_backend_open)
  *     reader       one of many that see all a console prints, and all that happens to it
  *     event_queue  which of many consoles have something; one file descriptor for all of them
  *     stats        what an engine or a BMC counted, at one moment
@@ -855,6 +856,17 @@ typedef enum bmclink_ready {
 } bmclink_ready;
 
 /**
+ * What carries the bytes of a console, as functions of the caller's: its own transport only.
+ * Waiting, readers, replay, states and retries are the console's.
+ *
+ * The functions are called one at a time, on threads of the engine that do nothing else: they may
+ * block, which holds up this console and nothing else. Each start, also a failed one, is followed
+ * by one stop before the next start and before the release. `user` is what was given to
+ * bmclink_backend_options_new. None of them may throw or jump out.
+ */
+typedef struct bmclink_backend_options bmclink_backend_options;
+
+/**
  * One managed BMC: at most one live IPMI session, opened when something is first asked of it and
  * shared by all commands and the console.
  */
@@ -899,6 +911,16 @@ typedef struct bmclink_engine_options bmclink_engine_options;
 typedef struct bmclink_event_queue bmclink_event_queue;
 
 /**
+ * A command whose terminal is a console: ssh, telnet, docker attach, a vendor's tool. Values are
+ * checked by bmclink_exec_open.
+ *
+ * It runs as the leader of a session and process group of its own, with a new pseudo-terminal as
+ * its standard input, output and error, the environment of this process and what is added to it,
+ * and no other descriptor but one for a password, where that is asked for.
+ */
+typedef struct bmclink_exec_options bmclink_exec_options;
+
+/**
  * One attached reader of a console: its own place in what the console printed.
  */
 typedef struct bmclink_reader bmclink_reader;
@@ -907,6 +929,13 @@ typedef struct bmclink_reader bmclink_reader;
  * Simulated BMCs on the loopback device, with threads of their own.
  */
 typedef struct bmclink_sim bmclink_sim;
+
+/**
+ * Where a backend puts what comes of one start. It is the library's, and lives until the stop
+ * function has returned; to be used from any thread. When that start is over its functions fail
+ * with BMCLINK_ERR_CLOSED, and later with BMCLINK_ERR_MISUSE, and do nothing. None of them blocks.
+ */
+typedef struct bmclink_sink bmclink_sink;
 
 /**
  * What was counted, at one moment.
@@ -940,6 +969,35 @@ typedef void (*bmclink_console_callback)(int32_t event,
                                          const void *bytes,
                                          size_t len,
                                          void *user);
+
+/**
+ * Begins to connect: bmclink_sink_connected is to be called from here or later, from any thread.
+ * Gives 0, or one of BMCLINK_ERR_* for a failed attempt.
+ */
+typedef int32_t (*bmclink_backend_start)(struct bmclink_sink *sink, void *user);
+
+/**
+ * Takes input, and says how many of the bytes; only called while it is connected. The rest is
+ * offered again at once; after 0, not before bmclink_sink_writable. One of BMCLINK_ERR_* ends the
+ * connection.
+ */
+typedef int64_t (*bmclink_backend_write)(const void *bytes, size_t len, void *user);
+
+/**
+ * Sends a break behind everything written before it. Gives 0 or one of BMCLINK_ERR_*, which goes
+ * to whoever asked for it.
+ */
+typedef int32_t (*bmclink_backend_send_break)(void *user);
+
+/**
+ * The window has another size. Comes before a start when the size is known by then.
+ */
+typedef void (*bmclink_backend_resize)(uint16_t columns, uint16_t rows, void *user);
+
+/**
+ * Ends what was started, or is called last of all.
+ */
+typedef void (*bmclink_backend_stop)(void *user);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1771,6 +1829,199 @@ int32_t bmclink_console_set_callback(struct bmclink_console *console,
                                      int32_t replay,
                                      bmclink_console_callback callback,
                                      void *user);
+
+/**
+ * Makes exec options for a command, a path or a name that is looked up in PATH, with no argument
+ * and every default. To be freed with bmclink_exec_options_free.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_exec_options_new(const char *command,
+                                 struct bmclink_exec_options **options);
+
+/**
+ * Adds an argument. Everybody on the machine can see it: no secrets.
+ */
+int32_t bmclink_exec_options_add_argument(struct bmclink_exec_options *options,
+                                          const char *argument);
+
+/**
+ * Adds a variable to the environment.
+ */
+int32_t bmclink_exec_options_add_variable(struct bmclink_exec_options *options,
+                                          const char *name,
+                                          const char *value);
+
+/**
+ * Sets where it runs. Default: where this process does.
+ */
+int32_t bmclink_exec_options_set_directory(struct bmclink_exec_options *options,
+                                           const char *directory);
+
+/**
+ * Has it count as connected when it has printed these 1 to 4096 bytes, and as failed when it has
+ * not within so many milliseconds, 1 to 3600000. Default, and with 0 bytes: it is connected when
+ * it runs.
+ */
+int32_t bmclink_exec_options_set_signature(struct bmclink_exec_options *options,
+                                           const void *bytes,
+                                           size_t len,
+                                           uint32_t within_ms);
+
+/**
+ * Sets the size of its window, until bmclink_console_resize says otherwise. Default 80 and 24.
+ */
+int32_t bmclink_exec_options_set_window(struct bmclink_exec_options *options,
+                                        uint16_t columns,
+                                        uint16_t rows);
+
+/**
+ * Gives it a terminal with echo, lines, signals by keys and a carriage return before each newline,
+ * as a plain shell wants it: 0 no (default), else yes. Without, the terminal is raw: all 256
+ * values of a byte go through unchanged, both ways.
+ */
+int32_t bmclink_exec_options_set_cooked(struct bmclink_exec_options *options, int32_t cooked);
+
+/**
+ * Has credentials passed to it: the user name and the password in variables of the environment
+ * (NULL for none; processes of the same user and of root can see them), the password and a
+ * newline by a pipe that is the descriptor `password_fd` of the command, 3 to 255 (-1 for none).
+ * At least one of the three is needed. bmclink_credentials_update starts the command anew.
+ */
+int32_t bmclink_exec_options_set_credentials(struct bmclink_exec_options *options,
+                                             struct bmclink_credentials *credentials,
+                                             const char *user_name_variable,
+                                             const char *password_variable,
+                                             int32_t password_fd);
+
+/**
+ * Frees exec options. Consoles opened with them keep what they have. NULL is fine.
+ */
+int32_t bmclink_exec_options_free(struct bmclink_exec_options *options);
+
+/**
+ * Opens a console that is the terminal of a command, which runs while the console is to be
+ * connected. All functions for consoles work with it as with one of SOL, but for
+ * bmclink_console_send_break, which fails with BMCLINK_ERR_INCOMPATIBLE.
+ *
+ * When the command ends, the console's reason says how, as in "cat exited with status 3". When the
+ * console is closed, the command's process group is told to hang up and killed half a second
+ * later, and nothing is left of it. `console_options` may be NULL for every default. To be freed
+ * with bmclink_console_free. Does not block.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for options out of range, with BMCLINK_ERR_IO when the system
+ * gives no thread. That there is no such command is what bmclink_console_connect fails with.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_exec_open(struct bmclink_engine *engine,
+                          struct bmclink_exec_options *exec_options,
+                          struct bmclink_console_options *console_options,
+                          struct bmclink_console **console);
+
+/**
+ * Has a console run another command from now on: the one it has is ended, and the new one started
+ * at once if the console was connected or waits to be tried again. Equal values change nothing.
+ * Does not wait for it.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for options out of range and for what is not an exec console, with
+ * BMCLINK_ERR_CLOSED for one that is closed.
+ */
+int32_t bmclink_console_reconfigure_exec(struct bmclink_console *console,
+                                         struct bmclink_exec_options *exec_options);
+
+/**
+ * Tells what is behind a console that its window has another size, now and when it is started
+ * again. A command gets SIGWINCH. Does not wait for it.
+ *
+ * Fails with BMCLINK_ERR_MISUSE for a console of SOL, which has no window, and without columns or
+ * rows; with BMCLINK_ERR_CLOSED for one that is closed.
+ */
+int32_t bmclink_console_resize(struct bmclink_console *console, uint16_t columns, uint16_t rows);
+
+/**
+ * Makes backend options without functions. `user` is given to each of them. To be freed with
+ * bmclink_backend_options_free.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_backend_options_new(void *user,
+                                    struct bmclink_backend_options **options);
+
+/**
+ * Sets what begins to connect. Needed.
+ */
+int32_t bmclink_backend_options_set_start(struct bmclink_backend_options *options,
+                                          bmclink_backend_start start);
+
+/**
+ * Sets what takes input. Needed.
+ */
+int32_t bmclink_backend_options_set_write(struct bmclink_backend_options *options,
+                                          bmclink_backend_write write);
+
+/**
+ * Sets what sends a break. Without, that fails with BMCLINK_ERR_INCOMPATIBLE.
+ */
+int32_t bmclink_backend_options_set_send_break(struct bmclink_backend_options *options,
+                                               bmclink_backend_send_break send_break);
+
+/**
+ * Sets what is told of the window's size.
+ */
+int32_t bmclink_backend_options_set_resize(struct bmclink_backend_options *options,
+                                           bmclink_backend_resize resize);
+
+/**
+ * Sets what ends what was started. Needed.
+ */
+int32_t bmclink_backend_options_set_stop(struct bmclink_backend_options *options,
+                                         bmclink_backend_stop stop);
+
+/**
+ * Sets what is called last of all, once for each console that was opened: `user` is not used for
+ * that console any more.
+ */
+int32_t bmclink_backend_options_set_release(struct bmclink_backend_options *options,
+                                            bmclink_backend_stop release);
+
+/**
+ * Frees backend options. Consoles opened with them keep what they have. NULL is fine.
+ */
+int32_t bmclink_backend_options_free(struct bmclink_backend_options *options);
+
+/**
+ * Opens a console whose bytes the functions carry. All functions for consoles work with it as
+ * with one of SOL. `console_options` may be NULL for every default. To be freed with
+ * bmclink_console_free. Does not block.
+ *
+ * Fails with BMCLINK_ERR_MISUSE without the functions that are needed and for options out of
+ * range, with BMCLINK_ERR_IO when the system gives no thread; nothing is called then.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_backend_open(struct bmclink_engine *engine,
+                             struct bmclink_backend_options *backend_options,
+                             struct bmclink_console_options *console_options,
+                             struct bmclink_console **console);
+
+/**
+ * Says that the console is connected.
+ */
+int32_t bmclink_sink_connected(struct bmclink_sink *sink);
+
+/**
+ * Says what the console printed.
+ */
+int32_t bmclink_sink_bytes(struct bmclink_sink *sink, const void *bytes, size_t len);
+
+/**
+ * Says that there is room again, after the write function took nothing.
+ */
+int32_t bmclink_sink_writable(struct bmclink_sink *sink);
+
+/**
+ * Says that the connection is over, or that the attempt failed: one of BMCLINK_ERR_*, on which it
+ * depends when the console is tried again, and a line of text, or NULL for that of the code. The
+ * stop function is called next.
+ */
+int32_t bmclink_sink_ended(struct bmclink_sink *sink, int32_t code, const char *text);
 
 /**
  * Makes an empty event queue. To be freed with bmclink_event_queue_free. Does not block.

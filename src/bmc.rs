@@ -1,6 +1,9 @@
 //! The handles users hold: blocking calls with timeouts, safe from any thread.
 
+mod backend;
+mod carrier;
 mod queue;
+mod reader;
 #[cfg(feature = "screen")]
 mod screen;
 mod subscription;
@@ -8,17 +11,16 @@ mod subscription;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-#[cfg(feature = "capi")]
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use self::carrier::Carrier;
 pub use self::queue::{EventQueue, Source};
+pub use self::reader::Reader;
 pub use self::subscription::Subscription;
 use crate::config::{BmcConfig, ConsoleConfig, LogConfig};
-use crate::console::Cursor;
 use crate::engine::{
-    BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleEvent, ConsoleShared, ConsoleState,
-    ConsoleStats, Engine, LogShared, LogStatus, Place, Why, deadline, waiter,
+    BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine,
+    LogShared, LogStatus, Place, Why, deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
@@ -115,12 +117,10 @@ impl Bmc {
         config.check()?;
         let (opens, log) = (config.keep != Keep::OnRequest, config.log.clone());
         let shared = Arc::new(ConsoleShared::new(config));
-        let (bmc, id) = (self.handle.clone(), self.handle.new_id());
-        let (readers, log_shared) = (Mutex::default(), Mutex::default());
-        let inner = ConsoleInner { bmc, id, shared, readers, log: log_shared };
-        let console = Console { inner: Arc::new(inner) };
+        let carrier = Carrier::Sol(self.handle.clone(), self.handle.new_id());
+        let console = Console { inner: Arc::new(ConsoleInner::new(carrier, shared)) };
         console.inner.write_log(log)?;
-        console.inner.bmc.open_console(id, &console.inner.shared, opens)?;
+        console.inner.carrier.open(&console.inner.shared, opens)?;
         Ok(console)
     }
 
@@ -156,8 +156,7 @@ const DATA_MAX: usize = 240;
 
 #[derive(Debug)]
 struct ConsoleInner {
-    bmc: Arc<BmcHandle>,
-    id: u64,
+    carrier: Carrier,
     shared: Arc<ConsoleShared>,
     /// How many readers are attached.
     readers: Mutex<usize>,
@@ -166,14 +165,20 @@ struct ConsoleInner {
 }
 
 impl ConsoleInner {
+    fn new(carrier: Carrier, shared: Arc<ConsoleShared>) -> Self {
+        ConsoleInner { carrier, shared, readers: Mutex::default(), log: Mutex::default() }
+    }
+
     /// A reader comes or goes. A console that is kept is tried at once when one comes.
     fn attach(&self, comes: bool) {
-        let kept = self.shared.config().keep != Keep::OnRequest;
+        // A backend hears of it in any case: it may be kept later.
+        let kept = matches!(self.carrier, Carrier::Backend(_))
+            || self.shared.config().keep != Keep::OnRequest;
         // Held meanwhile, so that the last word is the last one there too.
         let mut readers = self.readers.lock();
         *readers = if comes { *readers + 1 } else { readers.saturating_sub(1) };
         if kept && (comes || *readers == 0) {
-            self.bmc.attach_console(self.id, &self.shared, comes);
+            self.carrier.attach(&self.shared, comes);
         }
     }
 
@@ -186,7 +191,7 @@ impl ConsoleInner {
             (None, Some(config)) => {
                 let shared = Arc::new(LogShared::default());
                 shared.set(Some(config));
-                self.bmc.logs().follow(self.id, &self.shared, &shared)?;
+                self.carrier.logs().follow(self.carrier.id(), &self.shared, &shared)?;
                 *log = Some(shared);
             }
         }
@@ -199,11 +204,13 @@ impl Drop for ConsoleInner {
         self.shared.set_closed();
         queue::leave_queues(&self.shared);
         // Nobody waits for it here: the shard deactivates SOL on its own.
-        self.bmc.abandon_console(self.id, &self.shared);
+        self.carrier.abandon(&self.shared);
     }
 }
 
-/// The serial console of one BMC, by Serial over LAN.
+/// The serial console of one BMC, by Serial over LAN; or the terminal of a command
+/// ([`Engine::exec_console`]), or what a [`Backend`](crate::Backend) carries, to which all that is
+/// said of SOL applies as far as it can.
 ///
 /// Clones are handles to the same console; [`Reader`]s are attached to it. When the last of
 /// all these is gone, SOL is deactivated. Bytes go through unchanged, all 256 values of them.
@@ -223,7 +230,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.connect_console(self.inner.id, &self.inner.shared, timeout)
+        self.inner.carrier.connect(&self.inner.shared, timeout)
     }
 
     /// Begins to connect, logging in first when no session is up, and does not wait for it.
@@ -235,7 +242,7 @@ impl Console {
         if self.inner.shared.is_closed() {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.inner.bmc.begin_connect_console(self.inner.id, &self.inner.shared)
+        self.inner.carrier.begin_connect(&self.inner.shared)
     }
 
     /// Runs the console in another way from now on.
@@ -252,14 +259,14 @@ impl Console {
         let (opens, log) = (config.keep != Keep::OnRequest, config.log.clone());
         if self.inner.shared.reconfigure(config) {
             self.inner.write_log(log)?;
-            let (id, shared) = (self.inner.id, &self.inner.shared);
-            self.inner.bmc.reconfigure_console(id, shared)?;
+            let ConsoleInner { carrier, shared, .. } = &*self.inner;
+            carrier.reconfigure(shared)?;
             if opens {
-                self.inner.bmc.open_console(id, shared, true)?;
+                carrier.open(shared, true)?;
                 // Those who came while that did not matter are there all the same.
                 let readers = self.inner.readers.lock();
                 if *readers > 0 {
-                    self.inner.bmc.attach_console(id, shared, true);
+                    carrier.attach(shared, true);
                 }
             }
         }
@@ -341,7 +348,7 @@ impl Console {
     fn write_some(&self, bytes: &[u8], goes_on: bool, timeout: Duration) -> Result<usize> {
         let (taken, tell) = self.inner.shared.write(bytes, goes_on, deadline(timeout))?;
         if tell {
-            self.inner.bmc.console_input(None)?;
+            self.inner.carrier.input(None)?;
         }
         Ok(taken)
     }
@@ -372,7 +379,7 @@ impl Console {
         let until = deadline(timeout);
         let (wait, done) = waiter();
         self.inner.shared.push_break(done)?;
-        self.inner.bmc.console_input(until)?;
+        self.inner.carrier.input(until)?;
         wait.wait(until).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
@@ -383,7 +390,7 @@ impl Console {
     pub fn close(&self, timeout: Duration) -> Result<()> {
         self.inner.shared.set_closed();
         let timeout = timeout.saturating_add(CLOSE_GRACE);
-        self.inner.bmc.close_console(self.inner.id, &self.inner.shared, timeout)
+        self.inner.carrier.close(&self.inner.shared, timeout)
     }
 
     /// A reader that is not attached before it reads.
@@ -397,7 +404,7 @@ impl Console {
     pub(crate) fn abandon(&self) {
         self.inner.shared.set_closed();
         queue::leave_queues(&self.inner.shared);
-        self.inner.bmc.abandon_console(self.inner.id, &self.inner.shared);
+        self.inner.carrier.abandon(&self.inner.shared);
     }
 
     /// The descriptor of the reader whose place this is.
@@ -438,166 +445,5 @@ impl io::Write for Console {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(self.drain(FOREVER)?)
-    }
-}
-
-/// One attached reader of a console: its own place in what the console printed. It cannot write:
-/// who shall do both is given the [`Console`] too, which is shared by all who write.
-///
-/// A reader that falls behind by more than [`ConsoleConfig::replay_len`] loses the oldest bytes
-/// and is told how many; it never slows the console or another reader. A clone goes on from the
-/// same place, with a place, a descriptor and queues of its own.
-#[derive(Debug)]
-pub struct Reader {
-    console: Console,
-    cursor: Cursor,
-    place: Arc<Place>,
-    /// Whether the console knows that it is there.
-    attached: bool,
-}
-
-impl Reader {
-    fn new(console: &Console, cursor: Cursor) -> Self {
-        let mut reader = Reader::unattached(console, cursor);
-        reader.attach();
-        reader
-    }
-
-    fn unattached(console: &Console, cursor: Cursor) -> Self {
-        let place = Place::new(cursor.offset());
-        Reader { console: console.clone(), cursor, place, attached: false }
-    }
-
-    fn attach(&mut self) {
-        if !std::mem::replace(&mut self.attached, true) {
-            self.console.inner.attach(true);
-        }
-    }
-
-    /// Copies what is there, at least one byte; blocks until `timeout` for it, then `TimedOut`.
-    ///
-    /// While the console was never connected, or is being connected, this waits. After a loss
-    /// it first gives what is left and then the reason, every time until the console is
-    /// connected again.
-    pub fn read(&mut self, out: &mut [u8], timeout: Duration) -> Result<usize> {
-        let shared = &self.console.inner.shared;
-        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), None)
-    }
-
-    /// Gives what is next, in order: bytes, copied to the start of `out`, up to where something
-    /// happened; or what happened there. Blocks until `timeout` for something, then `TimedOut`.
-    ///
-    /// A loss is an event here and no error: this waits for the next connection. Only behind the
-    /// last event of a console that was closed it fails with `Closed`. `out` has room for at least
-    /// one byte, else `Misuse`. Of events the last 64 are kept for those who are behind.
-    ///
-    /// [`read`](Reader::read) goes over events, and the two can be mixed. What
-    /// [`fd`](Reader::fd) and queues take for readable is what the last one of the two would give
-    /// at once: before the first call that is bytes, so a reader that is to be waited for by its
-    /// events calls this before it waits.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// use bmclink::{ErrorKind, EventKind, Reader, Result};
-    ///
-    /// fn follow(reader: &mut Reader, timeout: Duration) -> Result<()> {
-    ///     let mut buffer = [0; 4096];
-    ///     loop {
-    ///         match reader.next(&mut buffer, timeout) {
-    ///             Ok(event) => match event.kind {
-    ///                 EventKind::Data(bytes) => print!("{}", String::from_utf8_lossy(bytes)),
-    ///                 EventKind::Disconnected { reason, .. } => println!("[{reason}]"),
-    ///                 EventKind::Gap(_) => println!("[something is missing here]"),
-    ///                 _ => {}
-    ///             },
-    ///             Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
-    ///             Err(error) => return Err(error),
-    ///         }
-    ///     }
-    /// }
-    /// ```
-    pub fn next<'a>(&mut self, out: &'a mut [u8], timeout: Duration) -> Result<ConsoleEvent<'a>> {
-        let shared = &self.console.inner.shared;
-        shared.next(&self.place, &mut self.cursor, out, deadline(timeout), None)
-    }
-
-    /// As [`read_unless`](Reader::read_unless), with events.
-    #[cfg(feature = "capi")]
-    pub(crate) fn next_unless<'a>(
-        &mut self,
-        stop: &AtomicBool,
-        out: &'a mut [u8],
-        timeout: Duration,
-    ) -> Result<ConsoleEvent<'a>> {
-        self.attach();
-        let shared = &self.console.inner.shared;
-        shared.next(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
-    }
-
-    /// Reads, unless or until another thread sets `stop` and calls [`Console::wake_readers`]:
-    /// `Closed` then.
-    #[cfg(feature = "capi")]
-    pub(crate) fn read_unless(
-        &mut self,
-        stop: &AtomicBool,
-        out: &mut [u8],
-        timeout: Duration,
-    ) -> Result<usize> {
-        self.attach();
-        let shared = &self.console.inner.shared;
-        shared.read(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
-    }
-
-    /// A descriptor that is readable exactly while [`read`](Reader::read) would not block: there
-    /// are bytes, or a reason why there are none. For `poll`, `epoll` and the like; it is not to
-    /// be read from or written to.
-    ///
-    /// It is an eventfd, made when it is first asked for, and closed when the reader is dropped.
-    /// For many readers an [`EventQueue`] needs one descriptor for all of them. Fails with `Io`
-    /// when the system gives no descriptor. Does not block.
-    pub fn fd(&self) -> Result<BorrowedFd<'_>> {
-        Ok(self.place.fd(&self.console.inner.shared)?.as_fd())
-    }
-
-    /// What is known of this reader to those who watch it.
-    #[cfg(feature = "capi")]
-    pub(crate) fn place(&self) -> Arc<Place> {
-        self.place.clone()
-    }
-
-    /// How many bytes were overwritten before this reader came to them.
-    pub fn lost(&self) -> u64 {
-        self.cursor.lost()
-    }
-
-    /// The console this reader is attached to.
-    pub fn console(&self) -> &Console {
-        &self.console
-    }
-}
-
-impl Clone for Reader {
-    fn clone(&self) -> Self {
-        Reader::new(&self.console, self.cursor)
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.place.leave(&self.console.inner.shared);
-        if self.attached {
-            self.console.inner.attach(false);
-        }
-    }
-}
-
-/// Reads from the console, blocking as long as it takes. A closed console is the end of the
-/// stream; a lost one is an error.
-impl io::Read for Reader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match Reader::read(self, out, FOREVER) {
-            Err(error) if error.kind() == ErrorKind::Closed => Ok(0),
-            result => Ok(result?),
-        }
     }
 }

@@ -196,7 +196,10 @@ impl Error {
         Error { kind, failure: None, text: None }
     }
 
-    pub(crate) fn with_text(kind: ErrorKind, text: impl Into<String>) -> Self {
+    /// An error with a line of text, for a [`Backend`](crate::Backend): lower case, one line. The
+    /// kind decides when a console that is kept is tried again, see
+    /// [`RetryConfig`](crate::RetryConfig).
+    pub fn with_text(kind: ErrorKind, text: impl Into<String>) -> Self {
         Error { kind, failure: None, text: Some(text.into().into_boxed_str()) }
     }
 
@@ -327,6 +330,23 @@ impl From<Failure> for Error {
             (cause, _) => kind_of_cause(cause),
         };
         Error { kind, failure: Some(failure), text: None }
+    }
+}
+
+/// For a [`Backend`](crate::Backend) that uses sockets or files.
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            Io::ConnectionRefused => ErrorKind::ConnectionRefused,
+            Io::HostUnreachable | Io::NetworkUnreachable => ErrorKind::Unreachable,
+            Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
+                ErrorKind::Lost
+            }
+            Io::TimedOut | Io::WouldBlock => ErrorKind::TimedOut,
+            _ => ErrorKind::Io,
+        };
+        Error::with_text(kind, error.to_string())
     }
 }
 

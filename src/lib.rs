@@ -98,6 +98,14 @@
 //! descriptor for `poll`, `epoll` and event loops; [`Reader::fd`] is a descriptor for one; and
 //! [`Console::on_event`] calls back, in order per console, on threads of the engine's own.
 //!
+//! # Consoles that are not SOL
+//!
+//! [`Engine::exec_console`] makes the terminal of a command a console: `ssh`, `telnet`, a vendor's
+//! tool. [`Engine::console`] makes one of whatever a [`Backend`] of yours carries; its duties are
+//! its own transport only. States, readers, replay, retries, events and reconfiguration are the
+//! same as for SOL. [`Credentials`] that a command holds are passed by its environment or a pipe,
+//! and [`Credentials::update`] starts it anew.
+//!
 //! # Security
 //!
 //! The default cipher suites are 17 and 3: both authenticate, both encrypt. Suites that do less
@@ -109,7 +117,8 @@
 //! # Threads, processes, signals
 //!
 //! The library starts [`EngineConfig::shards`] threads per engine, resolver threads when a name
-//! has to be looked up, and threads that run callbacks with the first of these. It sets no signal
+//! has to be looked up, threads that run callbacks with the first of these, and with the first
+//! console that is not SOL one thread that waits and those that run backends. It sets no signal
 //! handler and no limit, prints nothing, never exits, and needs panics that unwind: a panic inside
 //! one session ends that session with [`ErrorKind::Internal`] and nothing else. An engine does not
 //! survive `fork`: make it in the child.
@@ -129,8 +138,8 @@
 //! is "connected but mute" is explained by them. The library logs through the `log` crate, every
 //! line with the BMC's name, under these targets: `bmclink::session` (logins and their ends),
 //! `bmclink::sol` (consoles), `bmclink::net` (datagrams thrown away, ICMP errors),
-//! `bmclink::dns`, `bmclink::engine` (the engine itself; its errors are bugs or a system out of
-//! resources).
+//! `bmclink::dns`, `bmclink::backend` (consoles that are not SOL), `bmclink::engine` (the engine
+//! itself; its errors are bugs or a system out of resources).
 //!
 //! # Below the engine
 //!
@@ -164,8 +173,8 @@ pub use command::CommandError;
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig, LogConfig};
 pub use credentials::Credentials;
 pub use engine::{
-    BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats, EventKind,
-    Events, LogStatus, Ready, ShardStats, Why,
+    Backend, BmcStats, BmcStatus, ConsoleEvent, ConsoleState, ConsoleStats, Engine, EngineStats,
+    EventKind, Events, ExecConfig, LogStatus, Ready, ShardStats, Signature, Sink, Why,
 };
 pub use error::{Error, ErrorKind, Result};
 /// The vocabulary of typed commands.

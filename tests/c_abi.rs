@@ -158,6 +158,14 @@ fn misuse_is_refused_by_the_shared_library() {
 }
 
 #[test]
+fn consoles_that_are_not_sol_work_under_sanitizers() {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, "tests/c/backends.c", Link::Sanitized);
+    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
+#[test]
 fn waiting_for_many_works_under_sanitizers() {
     let scratch = Scratch::new();
     let program = compile(&scratch, "tests/c/waiting.c", Link::Sanitized);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "library",
     "error",
     "log",
@@ -23,6 +23,8 @@ const SOURCES: [&str; 13] = [
     "event",
     "reader",
     "callback",
+    "exec",
+    "backend",
     "queue",
     "stats",
     "sim",

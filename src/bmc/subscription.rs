@@ -45,7 +45,7 @@ impl Reader {
     ) -> Result<Subscription> {
         let inner = &self.console.inner;
         let callback: Callback = Box::new(callback);
-        let (console, dispatcher) = (inner.shared.clone(), inner.bmc.dispatcher().clone());
+        let (console, dispatcher) = (inner.shared.clone(), inner.carrier.dispatcher().clone());
         let subscriber = Subscriber::new(console, dispatcher, self.cursor, callback)?;
         let watch = Watch::of_subscriber(subscriber.clone());
         let subscription = Subscription { subscriber, watch };

@@ -57,6 +57,8 @@ struct Inner {
     starved: bool,
     stats: ConsoleStats,
     last_data: Option<Instant>,
+    /// Which start of a backend may add characters; 0 for none.
+    open_for: u64,
     watches: Watches,
 }
 
@@ -87,6 +89,7 @@ impl ConsoleShared {
             starved: false,
             stats: ConsoleStats::default(),
             last_data: None,
+            open_for: 0,
             watches: Watches::default(),
         };
         ConsoleShared {
@@ -312,15 +315,38 @@ impl ConsoleShared {
         if inner.closed {
             return;
         }
-        // The shard's clock was read before what came in was looked at.
-        let (at, epoch) = (at.max(inner.since), inner.stats.epoch);
-        inner.last_data = Some(at);
-        inner.log.push(at, epoch, characters);
-        inner.stats.received += characters.len() as u64;
-        let watches = inner.tell(Events::READABLE);
+        let watches = inner.push(at, characters);
         drop(inner);
         self.readable.notify_all();
         watches.settle();
+    }
+
+    /// Adds characters of a backend's start, unless that is over; says whether it is not.
+    pub fn push_from(&self, start: u64, at: Instant, characters: &[u8]) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.open_for != start || inner.closed {
+            return false;
+        }
+        if !characters.is_empty() {
+            let watches = inner.push(at, characters);
+            drop(inner);
+            self.readable.notify_all();
+            watches.settle();
+        }
+        true
+    }
+
+    /// A backend's start may add characters from here on, and no other.
+    pub fn open(&self, start: u64) {
+        self.inner.lock().open_for = start;
+    }
+
+    /// It may not any more; says whether it might.
+    pub fn shut(&self, start: u64) -> bool {
+        let mut inner = self.inner.lock();
+        let was_open = inner.open_for == start;
+        inner.open_for = if was_open { 0 } else { inner.open_for };
+        was_open
     }
 
     /// Something happened to SOL: it is counted, and told behind all characters so far.
@@ -398,6 +424,16 @@ impl ConsoleShared {
 }
 
 impl Inner {
+    /// Gives whom to settle.
+    fn push(&mut self, at: Instant, characters: &[u8]) -> Watches {
+        // The shard's clock was read before what came in was looked at.
+        let (at, epoch) = (at.max(self.since), self.stats.epoch);
+        self.last_data = Some(at);
+        self.log.push(at, epoch, characters);
+        self.stats.received += characters.len() as u64;
+        self.tell(Events::READABLE)
+    }
+
     fn check_connected(&self) -> Result<()> {
         if self.closed {
             return Err(Error::new(ErrorKind::Closed));

@@ -1,12 +1,17 @@
 //! Threads, sockets, clock: never looks inside a datagram.
 
 mod admission;
+mod backend;
+mod backends;
 mod callback;
 mod calls;
 mod console;
+mod course;
 mod deadline;
 mod dispatch;
+mod driver;
 mod event;
+mod exec;
 mod inbox;
 mod logfile;
 #[cfg(all(test, loom))]
@@ -15,6 +20,7 @@ mod models;
 #[cfg(all(test, feature = "sim", not(loom)))]
 #[path = "tests/panics.rs"]
 mod panics;
+mod process;
 mod ready;
 mod resolve;
 mod sessions;
@@ -37,12 +43,16 @@ use std::time::{Duration, Instant};
 use mio::{Poll, Waker};
 
 use self::admission::Admission;
+pub use self::backend::{Backend, Sink};
+use self::backends::Backends;
 pub(crate) use self::callback::{Callback, Subscriber};
 use self::calls::{Command, ConsoleCall};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
 pub use self::console::{ConsoleState, ConsoleStats, Why};
-use self::dispatch::Dispatcher;
+pub(crate) use self::dispatch::Dispatcher;
+pub(crate) use self::driver::Driver;
 pub use self::event::{ConsoleEvent, EventKind};
+pub use self::exec::{ExecConfig, Signature};
 use self::inbox::{Inbox, inbox};
 pub use self::logfile::LogStatus;
 pub(crate) use self::logfile::{LogFiles, LogShared};
@@ -72,7 +82,8 @@ const REPLY_GRACE: Duration = Duration::from_millis(200);
 /// thread, within three seconds.
 ///
 /// Callbacks get what happened by then; one that is still running two seconds later is not waited
-/// for, and its thread ends with it.
+/// for, and its thread ends with it. So it is with a [`Backend`] that does not stop within two
+/// seconds.
 ///
 /// Handles of BMCs and consoles may outlive it: their calls then fail with `ShutDown`.
 #[derive(Debug)]
@@ -88,6 +99,8 @@ pub(crate) struct EngineShared {
     dispatcher: Arc<Dispatcher>,
     logs: Arc<LogFiles>,
     known: Mutex<Known>,
+    /// There when the first console has a backend.
+    backends: Mutex<Option<Arc<Backends>>>,
 }
 
 /// The BMCs there are, by host and port: equal settings mean the same one.
@@ -125,6 +138,7 @@ impl EngineShared {
             dispatcher,
             logs: LogFiles::new(),
             known: Mutex::default(),
+            backends: Mutex::default(),
         })
     }
 }
@@ -201,6 +215,15 @@ impl Engine {
         Ok(EngineStats { shards: waits.iter().map(answer).collect::<Result<_>>()? })
     }
 
+    /// What all backends share; begun with the first.
+    pub(crate) fn backends(&self) -> Result<Arc<Backends>> {
+        let mut backends = self.shared.backends.lock();
+        if let Some(backends) = &*backends {
+            return Ok(backends.clone());
+        }
+        Ok(backends.insert(Backends::start(&self.shared.dispatcher, &self.shared.logs)?).clone())
+    }
+
     /// The BMC with these settings: the one that there is, or another one.
     pub(crate) fn add(&self, config: BmcConfig) -> Result<Arc<BmcHandle>> {
         config.check()?;
@@ -251,6 +274,10 @@ impl Drop for Engine {
         for thread in self.threads.drain(..) {
             // A shard that panicked has already failed everybody's wait.
             let _ = thread.join();
+        }
+        let backends = self.shared.backends.lock().take();
+        if let Some(backends) = backends {
+            backends.stop();
         }
         self.shared.dispatcher.stop();
         self.shared.logs.stop();

@@ -44,7 +44,20 @@ impl Object for bmclink_console {
     }
 }
 
+impl bmclink_console_options {
+    /// What they say; NULL is every default.
+    pub(super) fn config_of(options: *mut Self) -> Result<ConsoleConfig> {
+        let options = handle::optional(options)?;
+        Ok(options.map_or_else(ConsoleConfig::default, |options| options.config.lock().clone()))
+    }
+}
+
 impl bmclink_console {
+    pub(super) fn new(console: Console) -> Self {
+        let reader = bmclink_reader::of_console(&console);
+        bmclink_console { console, reader, callback: Mutex::default() }
+    }
+
     /// The console and its own reader, for an event queue.
     pub(super) fn source(&self) -> Source<'_> {
         Source::of_place(&self.console, self.reader.place(), true)
@@ -387,12 +400,8 @@ pub unsafe extern "C" fn bmclink_console_open(
         // SAFETY: the caller gives NULL or a place for a handle.
         let out = unsafe { Out::new(console, "console") }?;
         let bmc = handle::object(bmc)?;
-        let options = handle::optional(options)?;
-        let config = options.map_or_else(ConsoleConfig::default, |o| o.config.lock().clone());
-        let console = bmc.bmc.console(config)?;
-        let reader = bmclink_reader::of_console(&console);
-        let callback = Mutex::default();
-        out.set(handle::register(bmclink_console { console, reader, callback }));
+        let console = bmc.bmc.console(bmclink_console_options::config_of(options)?)?;
+        out.set(handle::register(bmclink_console::new(console)));
         Ok(())
     })
 }

@@ -4,6 +4,7 @@
 //! up in `include/bmclink.h`: they are written for readers of C.
 #![allow(non_camel_case_types)]
 
+mod backend;
 mod bmc;
 mod callback;
 mod console;
@@ -11,6 +12,7 @@ mod credentials;
 mod engine;
 mod error;
 mod event;
+mod exec;
 mod guard;
 mod handle;
 mod library;

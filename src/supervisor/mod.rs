@@ -23,6 +23,7 @@ use std::time::Instant;
 
 pub use self::consoles::{ConsoleSettings, Keep};
 pub use self::output::{ConsoleChange, Event, Output};
+pub(crate) use self::retry::Retry;
 pub use self::retry::RetryConfig;
 pub use self::target::Target;
 
