@@ -9,6 +9,7 @@ mod screen;
 mod subscription;
 
 use std::io;
+#[cfg(feature = "capi")]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +19,11 @@ pub use self::queue::{EventQueue, Source};
 pub use self::reader::Reader;
 pub use self::subscription::Subscription;
 use crate::config::{BmcConfig, ConsoleConfig, LogConfig};
+#[cfg(feature = "capi")]
+use crate::engine::Place;
 use crate::engine::{
     BmcHandle, BmcStats, BmcStatus, CLOSE_GRACE, ConsoleShared, ConsoleState, ConsoleStats, Engine,
-    LogShared, LogStatus, Place, Why, deadline, waiter,
+    LogShared, LogStatus, Why, deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Repeat, Reply, Request};
