@@ -28,7 +28,7 @@
  *     bmc          one BMC: at most one IPMI session, for its commands and its console
  *     console      the serial console of a BMC, the terminal of a command (bmclink_exec_open), or
  *                  what functions of yours carry (bmclink_backend_open)
- *     reader       one of many that see all a console prints
+ *     reader       one of many that see all a console prints, and all that happens to it
  *     event_queue  which of many consoles have something; one file descriptor for all of them
  *     stats        what an engine or a BMC counted, at one moment
  *     sim          simulated BMCs, to try all this without hardware
@@ -55,6 +55,21 @@
  *
  * bmclink_reader_fd and bmclink_console_fd are descriptors for one, and
  * bmclink_console_set_callback has a function called.
+ *
+ *
+ * Consoles that stay
+ *
+ * With bmclink_console_options_set_keep a console is connected again by itself.
+ * bmclink_reader_next tells what happened to it, each event at its place among the bytes:
+ *
+ *     n = bmclink_reader_next(reader, buffer, sizeof buffer, -1, &event, &number);
+ *     if (event == BMCLINK_EVENT_DATA)               n bytes are in the buffer
+ *     if (event == BMCLINK_EVENT_DISCONNECTED)       bmclink_reader_event_reason says why
+ *     if (event == BMCLINK_EVENT_GAP)                something may be missing here
+ *
+ * bmclink_console_why says how it stands and when it is tried again, bmclink_bmc_reconfigure,
+ * bmclink_console_reconfigure and bmclink_credentials_update change what it is connected with, and
+ * bmclink_console_options_set_log_file has all of it written to a file.
  *
  *
  * Calls

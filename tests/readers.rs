@@ -328,23 +328,46 @@ fn bytes_have_the_time_and_the_connection_they_came_in() {
     assert_eq!((&*text(before, between), &*text(between, after)), ("first", "second"));
 }
 
+/// How much input a story says was lost, and the story without that.
+fn lost_input(story: &str) -> (u64, String) {
+    let (mut lost, mut rest) = (0, String::new());
+    for part in story.split_inclusive('>') {
+        let number = part.strip_prefix("<input lost ").and_then(|part| part.strip_suffix('>'));
+        match number {
+            Some(number) => lost += number.parse::<u64>().expect("a number"),
+            None => rest += part,
+        }
+    }
+    (lost, rest)
+}
+
 #[test]
-fn input_that_is_lost_is_told_before_the_end_of_its_connection() {
+fn input_that_is_lost_is_told_once_before_the_end_of_its_connection() {
     let simulator = simulator(Serial::None);
     let engine = engine();
     let bmc = bmc(&engine, &simulator);
-    let console = bmc.console(ConsoleConfig::default().always_on()).expect("a console");
+    let always_on = ConsoleConfig::default().always_on();
+    let console = bmc.console(always_on.clone()).expect("a console");
     console.connect(SHORT).expect("connected");
     let mut reader = console.live_reader();
-    simulator.set_reachable(0, false);
-    // More than the session takes, so that some is still to come.
-    console.write_all(&[b'x'; 5000], SHORT).expect("room");
-    bmc.reconfigure(config(&simulator).privilege_level(PrivilegeLevel::Operator)).expect("legal");
-    assert_eq!(story(&mut reader, "<Reconfigured>"), "<input lost 5000><Reconfigured>");
-    assert_eq!((console.stats().input_lost, console.stats().pending), (5000, 0));
-    simulator.set_reachable(0, true);
-    let next = story(&mut reader, "<connected 2>");
-    assert!(next.starts_with("<connecting>") && next.ends_with("<gap><connected 2>"), "{next}");
+    for round in 1..=2 {
+        simulator.set_reachable(0, false);
+        // More than the session takes, so that some is still to come.
+        console.write_all(&[b'x'; 5000], SHORT).expect("room");
+        if round == 1 {
+            let lower = config(&simulator).privilege_level(PrivilegeLevel::Operator);
+            bmc.reconfigure(lower).expect("legal");
+        } else {
+            console.reconfigure(always_on.clone().take_over(TakeOver::Once)).expect("legal");
+        }
+        let (lost, rest) = lost_input(&story(&mut reader, "<Reconfigured>"));
+        assert_eq!((lost, &*rest), (5000, "<Reconfigured>"));
+        assert_eq!((console.stats().input_lost, console.stats().pending), (round * 5000, 0));
+        simulator.set_reachable(0, true);
+        let connected = format!("<gap><connected {}>", round + 1);
+        let (lost, rest) = lost_input(&story(&mut reader, &connected));
+        assert!(lost == 0 && rest.starts_with("<connecting>"), "{rest}");
+    }
 }
 
 #[test]

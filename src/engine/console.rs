@@ -360,7 +360,10 @@ impl ConsoleShared {
             EventKind::Break => stats.breaks += 1,
             EventKind::PoweredOff => stats.unavailable = true,
             EventKind::PoweredOn => stats.unavailable = false,
-            EventKind::InputLost(bytes) => stats.input_lost += bytes,
+            EventKind::InputLost(bytes) => {
+                stats.input_lost += bytes;
+                inner.in_session = inner.in_session.saturating_sub(*bytes);
+            }
             _ => {}
         }
         inner.note(kind);
