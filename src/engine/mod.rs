@@ -121,6 +121,7 @@ impl Known {
     fn add(&mut self, config: &BmcConfig, handle: &Arc<BmcHandle>) {
         let handles = self.bmcs.entry((config.host.clone(), config.port)).or_default();
         handles.retain(|handle| handle.strong_count() > 0);
+        handles.reserve_exact(1);
         handles.push(Arc::downgrade(handle));
         if self.bmcs.len() > self.len_max {
             self.bmcs.retain(|_, handles| handles.iter().any(|h| h.strong_count() > 0));

@@ -122,10 +122,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    const SPARE_MAX: usize = 2;
+    /// One: nearly always there is one datagram at a time, and idle sessions are many.
+    const SPARE_MAX: usize = 1;
 
     pub(super) fn push(&mut self) -> &mut Vec<u8> {
         let buffer = self.spare.pop().unwrap_or_default();
+        self.queue.reserve_exact(1);
         self.queue.push_back(buffer);
         let last = self.queue.len() - 1;
         &mut self.queue[last]
@@ -136,6 +138,7 @@ impl Outbox {
         out.extend_from_slice(&datagram);
         if self.spare.len() < Self::SPARE_MAX {
             datagram.clear();
+            self.spare.reserve_exact(1);
             self.spare.push(datagram);
         }
         true
