@@ -118,7 +118,9 @@ fn an_address_of_pyghmis_bmc_that_flaps_heals_every_time() {
     // Every time: a Deactivate Payload that comes while it still handles Activate Payload finds no
     // console there, and it keeps SOL for good.
     flap(&client, &home, 20, 1);
-    assert_eq!(bmc.log(), "ready\n");
+    // pyghmi may have tripped over a packet before a login from an address that has a session; it
+    // says so in its log and goes on.
+    assert!(bmc.log().starts_with("ready\n"), "{}", bmc.log());
 }
 
 #[test]
