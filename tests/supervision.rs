@@ -303,6 +303,23 @@ fn a_console_on_demand_is_there_while_a_reader_is() {
     assert_eq!((console.why().epoch, counters(&simulator, 0).rakp1), (2, 1));
 }
 
+/// A reader that left while that did not matter is not taken for one that is there.
+#[test]
+fn who_left_while_it_was_not_kept_is_not_there_later() {
+    let _alone = alone();
+    let simulator = simulator(1, Serial::Echo);
+    let engine = engine();
+    let bmc = engine.bmc(at(simulator.address(0), &admin())).expect("a BMC");
+    let console = bmc.console(ConsoleConfig::default().always_on()).expect("a console");
+    let reader = console.reader();
+    wait_connected(&console);
+    console.reconfigure(ConsoleConfig::default()).expect("legal");
+    drop(reader);
+    let on_demand = ConsoleConfig::default().on_demand(Duration::from_millis(50));
+    console.reconfigure(on_demand).expect("legal");
+    assert!(wait_until(LONG, || !is_connected(&console)), "nobody is there");
+}
+
 #[test]
 fn without_credentials_nothing_is_sent() {
     let _alone = alone();

@@ -10,6 +10,7 @@
 //! an older configuration reaches anybody.
 
 mod consoles;
+mod kept;
 #[cfg(loom)]
 mod model;
 mod output;
@@ -21,10 +22,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-pub use self::consoles::{ConsoleSettings, Keep};
+pub use self::consoles::ConsoleSettings;
+pub use self::kept::Keep;
+pub(crate) use self::kept::{Due, Kept, nobody_attached};
 pub use self::output::{ConsoleChange, Event, Output};
-pub(crate) use self::retry::Retry;
 pub use self::retry::RetryConfig;
+pub(crate) use self::retry::chance;
 pub use self::target::Target;
 
 use self::consoles::Link;
@@ -395,14 +398,6 @@ impl Supervisor {
     fn done(&mut self, token: u64, result: Result<(), Error>) {
         self.events.push_back(Event::Done { token, result });
     }
-}
-
-/// A number that is well mixed from one that counts (the finalizer of splitmix64).
-fn mixed(number: u64) -> u32 {
-    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed >> 32) as u32
 }
 
 /// Takes a token out of a list; says whether it was there.

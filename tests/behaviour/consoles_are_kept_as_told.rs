@@ -1,9 +1,11 @@
 //! The life of a console: exact events, at once when somebody comes, and asleep when nobody is
 //! there.
 
+use std::time::Duration;
+
 use bmclink::ErrorKind;
 use bmclink::sim::Profile;
-use bmclink::supervisor::{ConsoleChange, Event, Keep, Supervisor};
+use bmclink::supervisor::{ConsoleChange, Event, Keep, RetryConfig, Supervisor};
 use bmclink::wire::payload::PayloadType;
 
 use crate::pair::{PROFILES, millis, request, secs};
@@ -171,6 +173,109 @@ fn a_connect_that_outlasts_the_linger_is_answered() {
     // Then nobody is there any more.
     world.run_for(secs(5));
     assert!(!world.is_connected());
+}
+
+/// For ever is longer than a clock goes.
+#[test]
+fn a_console_that_lingers_for_ever_stays_once_somebody_came() {
+    let mut world = World::new(Profile::Spec, 1, 1);
+    world.open(Keep::WhileAttached(Duration::MAX));
+    world.run_for(secs(100));
+    assert_eq!(world.sent.len(), 0, "nobody came");
+    world.supervisor.console_attached(world.now, CONSOLE, true);
+    assert!(world.run_until(secs(1), World::is_connected));
+    world.supervisor.console_attached(world.now, CONSOLE, false);
+    world.run_for(secs(10_000));
+    assert!(world.is_connected());
+    let now = world.now;
+    world.bmc(1).reset(now);
+    assert!(world.run_until(secs(300), |world| !world.is_connected()));
+    assert!(world.run_until(secs(60), World::is_connected), "it is kept");
+}
+
+/// It was kept although nobody was there; from now on that matters.
+#[test]
+fn a_console_that_nobody_needs_any_more_goes_to_sleep() {
+    let on_demand = settings(Keep::WhileAttached(secs(10)));
+    for password in ["password", "another"] {
+        let mut world = World::new(Profile::Spec, 1, 1);
+        world.bmc(1).set_password(b"admin", password.as_bytes());
+        world.open(Keep::Always);
+        world.run_for(secs(5));
+        assert_eq!(world.is_connected(), password == "password");
+        world.supervisor.console_reconfigure(world.now, CONSOLE, &on_demand);
+        world.run_for(secs(9));
+        assert_eq!(world.is_connected(), password == "password", "it lingers");
+        world.run_for(secs(2));
+        let last = world.changes().pop();
+        let asleep = matches!(&last, Some(ConsoleChange::Unconnected { reason, next_try: None })
+            if reason.kind() == ErrorKind::NotConnected);
+        assert!(asleep, "{last:?}");
+        let (sent, told) = (world.sent.len(), world.changes().len());
+        world.run_for(secs(25));
+        assert_eq!((story(&world).len(), world.logins_begun <= 2), (told, true));
+        if password == "another" {
+            assert_eq!(world.sent.len(), sent, "nothing is tried for nobody");
+        }
+        // Who comes finds it as any other.
+        world.bmc(1).set_password(b"admin", b"password");
+        world.supervisor.console_attached(world.now, CONSOLE, true);
+        assert!(world.run_until(secs(1), World::is_connected));
+    }
+}
+
+/// The try that was planned is called off, and whoever waits for it is told.
+#[test]
+fn a_console_that_is_kept_no_more_is_not_tried_any_more() {
+    let mut world = World::new(Profile::Spec, 1, 1);
+    world.bmc(1).set_password(b"admin", b"another");
+    world.open(Keep::Always);
+    world.run_for(secs(5));
+    let on_request = settings(Keep::OnRequest);
+    world.supervisor.console_reconfigure(world.now, CONSOLE, &on_request);
+    let sent = world.sent.len();
+    world.run_for(secs(600));
+    assert_eq!(world.sent.len(), sent);
+    assert_eq!(story(&world), ["connecting", "Password", "Password"]);
+    let last = world.changes().pop();
+    assert!(matches!(last, Some(ConsoleChange::Unconnected { next_try: None, .. })), "{last:?}");
+    // Equal settings again: nothing.
+    world.supervisor.console_reconfigure(world.now, CONSOLE, &on_request);
+    world.run_for(secs(60));
+    assert_eq!(story(&world).len(), 3);
+}
+
+/// Waits that no clock reaches are waits for somebody to come.
+#[test]
+fn a_retry_that_is_never_waits_for_somebody() {
+    let mut never = settings(Keep::Always);
+    never.retry = RetryConfig {
+        first: Duration::MAX,
+        max: Duration::MAX,
+        credentials: Duration::MAX,
+        refused: Duration::MAX,
+        stolen: Duration::MAX,
+        stable: Duration::MAX,
+    };
+    for expected in [ErrorKind::Password, ErrorKind::SolDisabled] {
+        let mut world = World::new(Profile::Spec, 1, 1);
+        if expected == ErrorKind::Password {
+            world.bmc(1).set_password(b"admin", b"another");
+        } else {
+            world.bmc(1).script_completion(6, 0x48, 0x81, 1);
+        }
+        world.supervisor.console_open(world.now, CONSOLE, &never).expect("room");
+        world.run_for(secs(100_000));
+        assert_eq!(story(&world), ["connecting".to_owned(), format!("{expected:?}")]);
+        let last = world.changes().pop();
+        assert!(matches!(last, Some(ConsoleChange::Unconnected { next_try: None, .. })));
+        if expected == ErrorKind::Password {
+            world.reconfigure(world.target(1, "another"));
+        } else {
+            world.supervisor.console_attached(world.now, CONSOLE, true);
+        }
+        assert!(world.run_until(secs(5), World::is_connected), "{expected:?}");
+    }
 }
 
 #[test]
