@@ -413,3 +413,34 @@ fn a_dropped_engine_ends_every_call() {
     assert_eq!(refused, Err(ErrorKind::ShutDown));
     assert_eq!(simulator.with(0, |bmc, _| bmc.sessions()), 0);
 }
+
+/// Nothing is asked of a shard twice: with ten thousand BMCs that is felt at the start.
+#[test]
+fn a_bmc_is_added_by_one_call() {
+    let engine = engine();
+    let credentials = Credentials::new("admin", "password").expect("legal");
+    let bmcs: Vec<_> = (1..=20)
+        .map(|at| engine.bmc(BmcConfig::new(format!("127.0.9.{at}"), credentials.clone())))
+        .collect::<Result<_, _>>()
+        .expect("BMCs");
+    let total = engine.stats().expect("an answer").total();
+    assert_eq!((total.bmcs, total.calls), (bmcs.len(), bmcs.len() as u64));
+}
+
+/// Whether before it is known to its shard, or before it watches them.
+#[test]
+fn credentials_that_change_while_a_bmc_is_added_are_used() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine();
+    for _ in 0..50 {
+        let config = config(&simulator, "wrong");
+        let credentials = config.credentials.clone();
+        let bmc = thread::scope(|scope| {
+            let updated = scope.spawn(|| credentials.update(b"admin", b"password", b""));
+            let bmc = engine.bmc(config);
+            updated.join().expect("no panic").expect("legal");
+            bmc.expect("a BMC")
+        });
+        bmc.connect(SHORT).expect("the right password");
+    }
+}
