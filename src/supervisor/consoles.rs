@@ -86,12 +86,7 @@ impl Supervisor {
 
     /// Opens a console: one that is always to be connected begins at once. Fails with `Busy` when
     /// another one is in the way.
-    pub fn console_open(
-        &mut self,
-        now: Instant,
-        id: u64,
-        settings: &ConsoleSettings,
-    ) -> Result<(), Error> {
+    pub fn console_open(&mut self, id: u64, settings: &ConsoleSettings) -> Result<(), Error> {
         if settings.keep == Keep::OnRequest {
             return Ok(());
         }
@@ -99,18 +94,12 @@ impl Supervisor {
             return Err(Error::new(ErrorKind::ShutDown));
         }
         self.place(id, settings)?;
-        self.try_kept(now, id);
+        self.try_kept(id);
         Ok(())
     }
 
     /// Wants a console connected, now; [`Event::Done`] with `token` says how that went.
-    pub fn console_connect(
-        &mut self,
-        now: Instant,
-        id: u64,
-        settings: &ConsoleSettings,
-        token: u64,
-    ) {
+    pub fn console_connect(&mut self, id: u64, settings: &ConsoleSettings, token: u64) {
         if self.shut_down {
             return self.done(token, Err(Error::new(ErrorKind::ShutDown)));
         }
@@ -126,7 +115,7 @@ impl Supervisor {
         }
         link.waiters.push(token);
         self.forget_refusal();
-        self.try_now(now, id);
+        self.try_now(id);
     }
 
     /// Somebody is attached to a console now, or nobody any more.
@@ -135,7 +124,7 @@ impl Supervisor {
         link.kept.attach(now, attached);
         if attached {
             self.forget_refusal();
-            self.try_kept(now, id);
+            self.try_kept(id);
         }
     }
 
@@ -152,7 +141,7 @@ impl Supervisor {
         if breaks {
             self.break_sol(now, id);
         }
-        self.try_kept(now, id);
+        self.try_kept(id);
     }
 
     /// It is to have SOL in another way.
@@ -171,7 +160,7 @@ impl Supervisor {
         if has_place {
             self.close_sol();
         }
-        self.want(now);
+        self.want();
     }
 
     /// Deactivates a console and nothing else; [`Event::Done`] with `token` says when that is
@@ -189,15 +178,13 @@ impl Supervisor {
         };
         link.wanted = false;
         link.kept.stop();
+        link.closing = true;
+        link.closers.push(token);
         let waiters = std::mem::take(&mut link.waiters);
         if has_sol {
-            link.closing = true;
-            link.closers.push(token);
             self.close_sol();
         } else {
-            self.remove_console(now);
-            self.tell(id, ConsoleChange::Closed);
-            self.done(token, Ok(()));
+            self.end_console();
         }
         self.finish(&waiters, Err(Error::new(ErrorKind::Closed)));
         // A login that only this console wanted has no purpose any more.
@@ -230,14 +217,14 @@ impl Supervisor {
     }
 
     /// Tries a console that is kept and not connected.
-    fn try_kept(&mut self, now: Instant, id: u64) {
+    fn try_kept(&mut self, id: u64) {
         let kept = self.link(id).is_some_and(|link| link.kept.is_kept() && !link.is_connected());
         if kept {
-            self.try_now(now, id);
+            self.try_now(id);
         }
     }
 
-    fn try_now(&mut self, now: Instant, id: u64) {
+    fn try_now(&mut self, id: u64) {
         let released = self.released;
         let Some(link) = self.link(id) else { return };
         link.kept.take_try();
@@ -247,7 +234,7 @@ impl Supervisor {
         if !std::mem::replace(&mut link.wanted, true) {
             self.tell(id, ConsoleChange::Connecting);
         }
-        self.want(now);
+        self.want();
         if let Some(live) = &mut self.live {
             live.drained = false;
         }
@@ -264,7 +251,7 @@ impl Supervisor {
             let Some(link) = self.link(id) else { continue };
             match link.kept.due(now, !link.waiters.is_empty()) {
                 Due::Sleep => self.put_to_sleep(now, id),
-                Due::Try => self.try_now(now, id),
+                Due::Try => self.try_now(id),
                 Due::Nothing => {}
             }
         }
@@ -331,10 +318,7 @@ impl Supervisor {
         let Some(link) = &mut self.console else { return };
         let id = link.id;
         if link.closing {
-            let closers = std::mem::take(&mut link.closers);
-            self.remove_console(now);
-            self.tell(id, ConsoleChange::Closed);
-            self.finish(&closers, Ok(()));
+            self.end_console();
         } else if is_silent && link.wanted && link.sessions_lost < SESSIONS_PER_REQUEST {
             link.sessions_lost += 1;
         } else if failure.cause != Cause::Closed {
@@ -351,15 +335,18 @@ impl Supervisor {
         failure.cause == Cause::TimedOut && self.session().is_some_and(unheard)
     }
 
-    fn remove_console(&mut self, now: Instant) {
-        self.console = self.next_console.take();
-        let next = self.console.as_ref().map(|link| link.id);
-        if next.is_some() && self.links().any(|link| link.wanted) {
-            self.want(now);
+    /// The console that is being closed is so; the one after it has its place.
+    fn end_console(&mut self) {
+        let next = self.next_console.take();
+        let Some(closed) = std::mem::replace(&mut self.console, next) else { return };
+        if self.links().any(|link| link.wanted) {
+            self.want();
             if let Some(live) = &mut self.live {
                 live.drained = false;
             }
         }
+        self.tell(closed.id, ConsoleChange::Closed);
+        self.finish(&closed.closers, Ok(()));
     }
 
     /// A console's connection or attempt failed: one that is kept is tried again later.
@@ -373,11 +360,7 @@ impl Supervisor {
         let lived = link.connected_at.take().map(|since| now.saturating_duration_since(since));
         let waiters = std::mem::take(&mut link.waiters);
         if link.closing {
-            let closers = std::mem::take(&mut link.closers);
-            self.remove_console(now);
-            self.tell(id, ConsoleChange::Closed);
-            self.finish(&closers, Ok(()));
-            return;
+            return self.end_console();
         }
         if error.kind() == ErrorKind::Stolen {
             link.took_over = true;
@@ -427,7 +410,7 @@ impl Supervisor {
                 self.tell(id, ConsoleChange::Unconnected { reason, next_try });
             }
             if again {
-                self.try_now(now, id);
+                self.try_now(id);
             }
         }
     }

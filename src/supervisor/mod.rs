@@ -2,7 +2,7 @@
 //!
 //! A [`Supervisor`] logs in when something is asked for, gives every command and console its one
 //! session, and begins again after a loss, a failure or another configuration. Like a
-//! [`Session`] it does no I/O and reads no clock: every call takes the time; after each, call
+//! [`Session`] it does no I/O and reads no clock: the time is an argument; after each call, call
 //! [`poll_output`](Supervisor::poll_output) until it gives `Timeout`.
 //!
 //! Sessions are told apart by where they are kept: the live one, and those that part. Of a
@@ -249,7 +249,7 @@ impl Supervisor {
     // What is asked for
 
     /// Wants a session; [`Event::Done`] with `token` says when it is up, or why not.
-    pub fn connect(&mut self, now: Instant, token: u64) {
+    pub fn connect(&mut self, token: u64) {
         if self.shut_down {
             return self.done(token, Err(Error::new(ErrorKind::ShutDown)));
         }
@@ -257,7 +257,7 @@ impl Supervisor {
             return self.done(token, Ok(()));
         }
         self.waiters.push(token);
-        self.want(now);
+        self.want();
     }
 
     /// Sends a request once there is a session; [`Event::Reply`] ends it.
@@ -275,7 +275,7 @@ impl Supervisor {
             }
             _ => {
                 self.queued.push(request);
-                self.want(now);
+                self.want();
             }
         }
     }
@@ -330,7 +330,7 @@ impl Supervisor {
         }
         self.break_consoles(now, &error);
         self.phase = Phase::Idle;
-        self.want(now);
+        self.want();
     }
 
     /// Nobody holds it any more: closes what is open; [`Event::Gone`] follows.
@@ -352,6 +352,7 @@ impl Supervisor {
         self.shut_down = true;
         let error = Error::new(ErrorKind::ShutDown);
         self.fail_waiters(&error);
+        self.fail_requests(&error);
         self.shut_down_consoles(&error);
         self.release(now);
     }

@@ -264,7 +264,7 @@ fn a_retry_that_is_never_waits_for_somebody() {
         } else {
             world.bmc(1).script_completion(6, 0x48, 0x81, 1);
         }
-        world.supervisor.console_open(world.now, CONSOLE, &never).expect("room");
+        world.supervisor.console_open(CONSOLE, &never).expect("room");
         world.run_for(secs(100_000));
         assert_eq!(story(&world), ["connecting".to_owned(), format!("{expected:?}")]);
         let last = world.changes().pop();
@@ -282,22 +282,21 @@ fn a_retry_that_is_never_waits_for_somebody() {
 fn of_two_consoles_the_second_one_is_told_that_there_is_another() {
     for keep in [Keep::Always, Keep::WhileAttached(secs(1)), Keep::OnRequest] {
         let mut world = World::new(Profile::Spec, 1, 1);
-        let now = world.now;
-        world.supervisor.console_open(now, CONSOLE, &settings(keep)).expect("room");
+        world.supervisor.console_open(CONSOLE, &settings(keep)).expect("room");
         if keep == Keep::OnRequest {
             world.connect().expect("connected");
         }
         let other = settings(Keep::Always);
-        let busy = world.supervisor.console_open(now, 2, &other).map_err(|error| error.kind());
+        let busy = world.supervisor.console_open(2, &other).map_err(|error| error.kind());
         assert_eq!(busy, Err(ErrorKind::Busy), "{keep:?}");
-        world.supervisor.console_connect(now, 2, &other, 7);
+        world.supervisor.console_connect(2, &other, 7);
         world.settle();
         assert_eq!(world.done(7), Some(Err(ErrorKind::Busy)), "{keep:?}");
         // It still has its place, and gives it free when it is closed.
         world.supervisor.console_attached(world.now, CONSOLE, true);
         assert_eq!(world.connect(), Ok(()), "{keep:?}");
         world.supervisor.console_close(world.now, CONSOLE, 8);
-        world.supervisor.console_connect(world.now, 2, &other, 9);
+        world.supervisor.console_connect(2, &other, 9);
         world.run_for(secs(2));
         assert_eq!((world.done(8), world.done(9)), (Some(Ok(())), Some(Ok(()))), "{keep:?}");
         assert_eq!(world.logins(1), 1);
@@ -333,8 +332,7 @@ fn another_way_to_run_a_console_breaks_it_once_and_counts_from_the_first_activat
 fn take_over_that_is_allowed_while_it_is_refused_is_used_at_once() {
     let mut world = World::new(Profile::Spec, 1, 1);
     world.add_rival();
-    let now = world.now;
-    world.rivals[0].supervisor.console_connect(now, CONSOLE, &settings(Keep::OnRequest), 1);
+    world.rivals[0].supervisor.console_connect(CONSOLE, &settings(Keep::OnRequest), 1);
     world.run_for(secs(2));
     world.open(Keep::Always);
     world.run_for(secs(2));
@@ -459,10 +457,10 @@ fn after_the_end_everything_is_refused() {
     assert!(world.run_until(secs(10), World::is_connected));
     let supervisor: &mut Supervisor = &mut world.supervisor;
     supervisor.shut_down(world.now);
-    supervisor.console_connect(world.now, 2, &settings(Keep::Always), 1);
-    supervisor.connect(world.now, 2);
+    supervisor.console_connect(2, &settings(Keep::Always), 1);
+    supervisor.connect(2);
     supervisor.submit(world.now, request(3, 6, 1, &[]));
-    let opened = supervisor.console_open(world.now, 3, &settings(Keep::Always));
+    let opened = supervisor.console_open(3, &settings(Keep::Always));
     assert_eq!(opened.map_err(|error| error.kind()), Err(ErrorKind::ShutDown));
     supervisor.console_attached(world.now, CONSOLE, true);
     world.run_for(secs(60));
