@@ -8,6 +8,7 @@ mod backend;
 mod bmc;
 mod callback;
 mod console;
+mod console_options;
 mod credentials;
 mod engine;
 mod error;
