@@ -249,6 +249,10 @@ typedef enum bmclink_err {
      * Another session took SOL away.
      */
     BMCLINK_ERR_STOLEN = -27,
+    /**
+     * The call was cancelled by another thread.
+     */
+    BMCLINK_ERR_CANCELLED = -28,
 } bmclink_err;
 
 /**

@@ -59,7 +59,8 @@ const LAYERS: [Layer; 16] = [
     ),
     layer("error", &["wire", "session"]),
     layer("config", &["wire", "crypto", "session", "supervisor", "error", "credentials"]),
-    layer("command", &["session", "wire", "error", "sync"]),
+    // `crypto` for the generator of its tests.
+    layer("command", &["session", "wire", "crypto", "error", "sync"]),
     layer("credentials", &["crypto", "error", "sync", "wire"]),
     layer("sim", &["wire", "crypto"]),
     outer(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::dialog::{Dialog, Turn};
 use crate::crypto::Generator;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::session::{Reply, Request};
 use crate::wire::message::CompletionCode;
 
@@ -114,13 +114,13 @@ fn the_power_is_waited_for_and_not_for_ever() {
     assert_eq!((result, asked), (Ok(()), 6));
     let result = play(wait, |_| reply(0, &[0, 0, 0]));
     let error = result.expect_err("it stays off");
-    assert_eq!(error.kind(), crate::ErrorKind::TimedOut);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
 #[test]
 fn a_dialog_waits_for_its_bmc_only_and_for_one_thing_at_a_time() {
     let result = play(async |_| std::future::pending::<Result<()>>().await, |_| reply(0, &[]));
-    assert_eq!(result.err().map(|error| error.kind()), Some(crate::ErrorKind::Misuse));
+    assert_eq!(result.err().map(|error| error.kind()), Some(ErrorKind::Misuse));
 }
 
 #[test]
