@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 18] = [
     "library",
     "error",
     "log",
@@ -27,6 +27,9 @@ const SOURCES: [&str; 15] = [
     "backend",
     "queue",
     "stats",
+    "command",
+    "result",
+    "fleet",
     "sim",
 ];
 
