@@ -12,7 +12,7 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 19] = [
     "library",
     "error",
     "log",
@@ -28,6 +28,9 @@ const SOURCES: [&str; 16] = [
     "backend",
     "queue",
     "stats",
+    "command",
+    "result",
+    "fleet",
     "sim",
 ];
 

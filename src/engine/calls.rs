@@ -8,9 +8,10 @@ use super::console::ConsoleShared;
 use super::shard::Shard;
 use super::slots::{BmcKey, BmcShared, Call, Slot};
 use super::stats::{BmcStats, ShardStats};
+use super::task::ReplyTo;
 use super::wait::Completer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Reply, Request};
+use crate::session::Request;
 
 /// How long the shard may take to close its sessions when the engine is dropped.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(2500);
@@ -21,7 +22,7 @@ pub(super) enum Command {
     Release { bmc: BmcKey },
     Connect { bmc: BmcKey, token: u64, done: Completer<()> },
     GiveUp { bmc: BmcKey, token: u64 },
-    Request { bmc: BmcKey, request: Request, done: Completer<Reply> },
+    Request { bmc: BmcKey, request: Request, done: ReplyTo },
     Cancel { bmc: BmcKey, token: u64 },
     Reconfigured { bmc: BmcKey },
     BmcStats { bmc: BmcKey, done: Completer<BmcStats> },
