@@ -18,3 +18,5 @@ pub use self::chassis::{ChassisControl, ChassisStatus, Identify, PowerRestorePol
 pub use self::dialog::Dialog;
 pub(crate) use self::dialog::{Driver, Turn};
 pub use self::typed::CommandError;
+/// Where a command goes, when not to the BMC itself.
+pub use crate::session::{Hop, Target};
