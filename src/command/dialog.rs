@@ -36,6 +36,8 @@ pub struct Dialog {
     mail: Arc<Mutex<Mail>>,
     pub(super) target: Target,
     secrecy: Secrecy,
+    /// So much earlier than the dialog as a whole it has to be over.
+    margin: Duration,
 }
 
 /// What the dialog and who drives it have to tell each other.
@@ -106,7 +108,8 @@ impl Dialog {
     /// A dialog that has to be over at `deadline`, and its other end.
     pub(crate) fn open(now: Instant, deadline: Option<Instant>) -> (Dialog, Driver) {
         let mail = Arc::new(Mutex::new(Mail { post: Post::Nothing, now, deadline }));
-        let dialog = Dialog { mail: mail.clone(), target: Target::BMC, secrecy: Secrecy::Open };
+        let (target, secrecy, margin) = (Target::BMC, Secrecy::Open, Duration::ZERO);
+        let dialog = Dialog { mail: mail.clone(), target, secrecy, margin };
         (dialog, Driver(mail))
     }
 
@@ -155,7 +158,7 @@ impl Dialog {
         check(net_fn, lun, cmd, data, self.target)?;
         let target = self.target.lun(lun);
         let data = data.to_vec().into();
-        let deadline = self.mail.lock().deadline;
+        let deadline = self.deadline();
         let secrecy = self.secrecy;
         let request = Request { token: 0, target, net_fn, cmd, data, deadline, repeat, secrecy };
         Exchange { mail: &self.mail, request: Some(request) }.await
@@ -240,7 +243,15 @@ impl Dialog {
 
     /// When it has to be over; `None` when there is no limit.
     pub fn deadline(&self) -> Option<Instant> {
-        self.mail.lock().deadline
+        self.mail.lock().deadline.and_then(|at| at.checked_sub(self.margin))
+    }
+
+    /// The same dialog, over so much earlier, or by a quarter of the time that is left if that is
+    /// less: for what has to be cleaned up after.
+    pub(crate) fn with_time_left(&self, time: Duration) -> Dialog {
+        let left = self.deadline().map(|at| at.saturating_duration_since(self.now()));
+        let margin = self.margin + left.map_or(time, |left| time.min(left / 4));
+        Dialog { margin, ..self.clone() }
     }
 
     /// The same dialog, with typed requests going to another LUN.
@@ -249,8 +260,8 @@ impl Dialog {
     }
 
     fn has_time_for(&self, pause: Duration) -> bool {
-        let mail = self.mail.lock();
-        mail.deadline.is_none_or(|at| mail.now.checked_add(pause).is_some_and(|end| end < at))
+        let end = self.now().checked_add(pause);
+        self.deadline().is_none_or(|at| end.is_some_and(|end| end < at))
     }
 }
 

@@ -221,9 +221,8 @@ impl Channel {
 
     /// Whether what is sent cannot be read on its way.
     pub fn encrypts(&self) -> bool {
-        self.cipher().is_some_and(|cipher| {
-            cipher.algorithms().confidentiality != Confidentiality::None
-        })
+        self.cipher()
+            .is_some_and(|cipher| cipher.algorithms().confidentiality != Confidentiality::None)
     }
 
     /// Whether SOL is possible.
