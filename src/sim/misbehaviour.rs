@@ -201,6 +201,8 @@ misbehaviour! {
     sel_needs_reservation,
     /// The FRU of the power supply is accessed by words.
     fru_by_words,
+    /// Accessed by words, a FRU is asked for a number of bytes.
+    fru_asks_bytes,
     /// Accessed by words, a FRU gives its count of what was read in bytes.
     fru_counts_bytes,
     /// FRUs say they are twice as large as they are; nothing is read from behind their end.
