@@ -1,7 +1,9 @@
 //! The handles users hold: blocking calls with timeouts, safe from any thread.
 
 mod backend;
+mod calls;
 mod carrier;
+mod manage;
 mod queue;
 mod reader;
 #[cfg(feature = "screen")]
@@ -14,10 +16,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::calls::Calls;
 use self::carrier::Carrier;
 pub use self::queue::{EventQueue, Source};
 pub use self::reader::Reader;
 pub use self::subscription::Subscription;
+use crate::command::Dialog;
 use crate::config::{BmcConfig, ConsoleConfig, LogConfig};
 #[cfg(feature = "capi")]
 use crate::engine::Place;
@@ -26,7 +30,7 @@ use crate::engine::{
     LogShared, LogStatus, Why, deadline, waiter,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Repeat, Reply, Request};
+use crate::session::Repeat;
 use crate::supervisor::Keep;
 use crate::sync::Mutex;
 use crate::wire::message::CompletionCode;
@@ -40,7 +44,7 @@ impl Engine {
     /// Fails with `Misuse` for settings out of range: no credentials, a password that is too
     /// long, an xRC4 suite. Blocks for one turn of a shard's loop.
     pub fn bmc(&self, config: BmcConfig) -> Result<Bmc> {
-        Ok(Bmc { handle: self.add(config)? })
+        Ok(Bmc { handle: self.add(config)?, calls: Arc::default() })
     }
 }
 
@@ -52,6 +56,8 @@ impl Engine {
 #[derive(Debug, Clone)]
 pub struct Bmc {
     handle: Arc<BmcHandle>,
+    /// Of this handle and its clones.
+    calls: Arc<Calls>,
 }
 
 /// A response: its completion code and what follows.
@@ -86,8 +92,7 @@ impl Bmc {
         data: &[u8],
         timeout: Duration,
     ) -> Result<RawReply> {
-        let reply = self.request(net_fn, lun, cmd, data, Repeat::ByCommand, timeout)?;
-        Ok(RawReply { completion_code: reply.completion_code, data: reply.data })
+        self.request(net_fn, lun, cmd, data, Repeat::ByCommand, timeout)
     }
 
     pub(crate) fn request(
@@ -98,19 +103,10 @@ impl Bmc {
         data: &[u8],
         repeat: Repeat,
         timeout: Duration,
-    ) -> Result<Reply> {
-        if net_fn & 1 != 0 || net_fn > 0x3f {
-            return Err(Error::misuse("the network function of a request is even, 0 to 3Eh"));
-        }
-        if lun > 3 {
-            return Err(Error::misuse("the LUN is not 0 to 3"));
-        }
-        if data.len() > DATA_MAX {
-            return Err(Error::misuse("more than 240 bytes of request data"));
-        }
-        let data = data.to_vec();
-        let request = Request { token: 0, net_fn, lun, cmd, data, deadline: None, repeat };
-        self.handle.request(request, timeout)
+    ) -> Result<RawReply> {
+        let asked = async |dialog: Dialog| dialog.request(net_fn, lun, cmd, data, repeat).await;
+        let reply = self.run(timeout, asked)?;
+        Ok(RawReply { completion_code: reply.completion_code, data: reply.data })
     }
 
     /// A console of this BMC. Nothing is sent until [`Console::connect`].
@@ -153,9 +149,6 @@ impl Bmc {
         self.handle.shared.status.lock().clone()
     }
 }
-
-/// A LAN message of a v1.5 session is 255 bytes at most; this leaves room for its header.
-const DATA_MAX: usize = 240;
 
 #[derive(Debug)]
 struct ConsoleInner {
@@ -253,7 +246,8 @@ impl Console {
     /// What is about SOL itself (`instance`, `take_over`, retransmission) closes SOL and opens it
     /// again; readers wait meanwhile. The rest (`replay_len`, `input_len`, `keep`, `retry`, `log`)
     /// breaks nothing, and neither do equal values. A console that is kept and not connected is
-    /// tried at once. Fails with `Misuse` for settings out of range.
+    /// tried at once; one that is kept no more is not tried again. Fails with `Misuse` for
+    /// settings out of range.
     pub fn reconfigure(&self, config: ConsoleConfig) -> Result<()> {
         config.check()?;
         if self.inner.shared.is_closed() {
@@ -266,11 +260,9 @@ impl Console {
             carrier.reconfigure(shared)?;
             if opens {
                 carrier.open(shared, true)?;
-                // Those who came while that did not matter are there all the same.
+                // Who came or left while that did not matter did so all the same.
                 let readers = self.inner.readers.lock();
-                if *readers > 0 {
-                    carrier.attach(shared, true);
-                }
+                carrier.attach(shared, *readers > 0);
             }
         }
         Ok(())

@@ -65,6 +65,8 @@ pub enum ErrorKind {
     Reconfigured,
     /// Another session took SOL away.
     Stolen,
+    /// The call was cancelled by another thread.
+    Cancelled,
 }
 
 impl ErrorKind {
@@ -98,11 +100,12 @@ impl ErrorKind {
             Self::Internal => -25,
             Self::Reconfigured => -26,
             Self::Stolen => -27,
+            Self::Cancelled => -28,
         }
     }
 
     /// Every kind, by falling code.
-    pub const ALL: [ErrorKind; 27] = [
+    pub const ALL: [ErrorKind; 28] = [
         Self::TimedOut,
         Self::Unreachable,
         Self::ConnectionRefused,
@@ -130,6 +133,7 @@ impl ErrorKind {
         Self::Internal,
         Self::Reconfigured,
         Self::Stolen,
+        Self::Cancelled,
     ];
 
     /// The kind in a few words.
@@ -162,6 +166,7 @@ impl ErrorKind {
             Self::Internal => "internal error: a panic ended the session",
             Self::Reconfigured => "the configuration was changed",
             Self::Stolen => "SOL was taken by another session",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -205,6 +210,17 @@ impl Error {
 
     pub(crate) fn misuse(text: impl Into<String>) -> Self {
         Error::with_text(ErrorKind::Misuse, text)
+    }
+
+    /// A command was refused. `own` is what the code means for that command.
+    pub(crate) fn completion(code: CompletionCode, own: Option<&str>) -> Self {
+        let cause = match code {
+            CompletionCode::INSUFFICIENT_PRIVILEGE => Cause::Privilege,
+            _ => Cause::Completion,
+        };
+        let failure = Failure::by_completion(cause, Stage::Active, code);
+        let text = own.map(Into::into);
+        Error { kind: kind_of_cause(cause), failure: Some(failure), text }
     }
 
     pub(crate) fn io(what: &str, error: &std::io::Error) -> Self {
@@ -294,6 +310,7 @@ impl Error {
             ErrorKind::Io => "see the operating system's message",
             ErrorKind::Internal => "report this as a bug",
             ErrorKind::Reconfigured => "repeat it: it is for the new configuration now",
+            ErrorKind::Cancelled => "nothing: it was cancelled on purpose",
             ErrorKind::Stolen => "find out who else uses the console, or take it back",
         }
     }

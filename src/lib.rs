@@ -152,7 +152,7 @@
 
 mod bmc;
 mod bytes;
-mod command;
+pub mod command;
 mod config;
 mod console;
 mod credentials;
@@ -161,6 +161,7 @@ mod engine;
 mod error;
 #[cfg(feature = "capi")]
 mod ffi;
+mod fleet;
 pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -169,7 +170,7 @@ mod sync;
 pub mod wire;
 
 pub use bmc::{Bmc, Console, EventQueue, FOREVER, RawReply, Reader, Source, Subscription};
-pub use command::CommandError;
+pub use command::{CommandError, Dialog};
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig, LogConfig};
 pub use credentials::Credentials;
 pub use engine::{
@@ -177,6 +178,7 @@ pub use engine::{
     EventKind, Events, ExecConfig, LogStatus, Ready, ShardStats, Signature, Sink, Why,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use fleet::{Fleet, FleetRun, Row};
 /// The vocabulary of typed commands.
 pub use ipmi_rs_core;
 pub use session::{

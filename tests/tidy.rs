@@ -34,7 +34,7 @@ const fn outer(name: &'static str, imports: &'static [&'static str]) -> Layer {
     Layer { name, imports, reexports: true, pure: false }
 }
 
-const LAYERS: [Layer; 15] = [
+const LAYERS: [Layer; 16] = [
     layer("sync", &[]),
     pure("bytes", &[]),
     pure("wire", &[]),
@@ -59,14 +59,15 @@ const LAYERS: [Layer; 15] = [
     ),
     layer("error", &["wire", "session"]),
     layer("config", &["wire", "crypto", "session", "supervisor", "error", "credentials"]),
-    // A typed command is a raw one of a BMC, with its bytes read.
-    layer("command", &["bmc", "wire", "error"]),
+    // `crypto` for the generator of its tests.
+    layer("command", &["session", "wire", "crypto", "error", "sync"]),
     layer("credentials", &["crypto", "error", "sync", "wire"]),
     layer("sim", &["wire", "crypto"]),
     outer(
         "bmc",
         &[
             "engine",
+            "command",
             "console",
             "session",
             "supervisor",
@@ -77,7 +78,8 @@ const LAYERS: [Layer; 15] = [
             "wire",
         ],
     ),
-    outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "sim"]),
+    outer("fleet", &["bmc", "command", "engine", "session", "sync", "error"]),
+    outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "fleet", "sim"]),
 ];
 
 /// What a pure layer does not name. A path ends in `::`-joined parts; a word stands alone.

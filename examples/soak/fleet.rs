@@ -45,13 +45,14 @@ impl Usage {
         }
     }
 
-    /// Threads and descriptors are as many as before, and the memory about as much: what was
-    /// freed is not always given back.
-    pub fn check_against(&self, before: &Usage) -> Result<(), String> {
+    /// Whether threads and descriptors are as many as there.
+    pub fn is_as_many_as(&self, other: &Usage) -> bool {
+        (self.threads, self.descriptors) == (other.threads, other.descriptors)
+    }
+
+    /// The memory is about as much as before: what was freed is not always given back.
+    pub fn check_memory(&self, before: &Usage) -> Result<(), String> {
         let most = before.memory_kib + before.memory_kib / 4 + (32 << 10);
-        if (self.threads, self.descriptors) != (before.threads, before.descriptors) {
-            return Err(format!("threads or descriptors grew: {before}, then {self}"));
-        }
         if self.memory_kib > most {
             return Err(format!("memory grew: {before}, then {self}"));
         }
@@ -196,12 +197,10 @@ impl Fleet {
             }
         }
         drop((simulator, credentials));
+        let all_gone = wait("as at first", || Usage::now().is_as_many_as(alone));
         let now = Usage::now();
         println!("after it all, {count} groups and their BMCs let go: {now}");
-        if (now.threads, now.descriptors) == (alone.threads, alone.descriptors) {
-            return Ok(());
-        }
-        Err(format!("threads or descriptors are left: {alone} at first, {now} at last"))
+        all_gone.map_err(|problem| format!("{problem}: {alone} at first, {now} at last"))
     }
 }
 

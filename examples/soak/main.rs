@@ -86,10 +86,13 @@ fn run(options: &Options) -> Result<(), String> {
     println!("what was read: {}", checks.summary());
     checks.result()?;
 
+    // A thread that was joined can still be counted by the system for a moment.
+    let settled = wait("threads and descriptors as before", || Usage::now().is_as_many_as(&before));
     let after = Usage::now();
     println!("in the end: {after}");
     fleet.check_watchers()?;
-    after.check_against(&before)?;
+    settled.map_err(|problem| format!("{problem}: {before}, then {after}"))?;
+    after.check_memory(&before)?;
     drop(checks);
     fleet.end(&alone)
 }

@@ -206,6 +206,10 @@ impl EventQueue {
         self.inner.list.wait(ready, deadline(timeout))
     }
 
+    pub(crate) fn list(&self) -> &Arc<FdList> {
+        &self.inner.list
+    }
+
     /// Ends every wait, now and later, with `Closed`, and takes everything out. The descriptor
     /// stays readable. Does not block.
     pub fn close(&self) {

@@ -8,9 +8,10 @@ use super::console::ConsoleShared;
 use super::shard::Shard;
 use super::slots::{BmcKey, BmcShared, Call, Slot};
 use super::stats::{BmcStats, ShardStats};
+use super::task::ReplyTo;
 use super::wait::Completer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Reply, Request};
+use crate::session::Request;
 
 /// How long the shard may take to close its sessions when the engine is dropped.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(2500);
@@ -21,7 +22,7 @@ pub(super) enum Command {
     Release { bmc: BmcKey },
     Connect { bmc: BmcKey, token: u64, done: Completer<()> },
     GiveUp { bmc: BmcKey, token: u64 },
-    Request { bmc: BmcKey, request: Request, done: Completer<Reply> },
+    Request { bmc: BmcKey, request: Request, done: ReplyTo },
     Cancel { bmc: BmcKey, token: u64 },
     Reconfigured { bmc: BmcKey },
     BmcStats { bmc: BmcKey, done: Completer<BmcStats> },
@@ -50,7 +51,7 @@ impl Shard {
             Command::Release { bmc } => self.with(now, bmc, |slot| slot.supervisor.release(now)),
             Command::Connect { bmc, token, done } => self.with(now, bmc, |slot| {
                 slot.calls.insert(token, Call::Done(done));
-                slot.supervisor.connect(now, token);
+                slot.supervisor.connect(token);
             }),
             Command::GiveUp { bmc, token } => {
                 self.with(now, bmc, |slot| slot.supervisor.give_up(now, token));
@@ -119,12 +120,12 @@ fn on_console_call(
     match call {
         ConsoleCall::Open { done } => {
             slot.add_console(id, console);
-            done.complete(slot.supervisor.console_open(now, id, &settings));
+            done.complete(slot.supervisor.console_open(id, &settings));
         }
         ConsoleCall::Connect { token, done } => {
             slot.add_console(id, console);
             slot.calls.insert(token, Call::Done(done));
-            slot.supervisor.console_connect(now, id, &settings, token);
+            slot.supervisor.console_connect(id, &settings, token);
         }
         ConsoleCall::Attached(attached) => slot.supervisor.console_attached(now, id, attached),
         ConsoleCall::Reconfigured => slot.supervisor.console_reconfigure(now, id, &settings),

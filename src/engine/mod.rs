@@ -3,6 +3,7 @@
 mod admission;
 mod backend;
 mod backends;
+mod bell;
 mod callback;
 mod calls;
 mod console;
@@ -30,6 +31,7 @@ mod socket;
 mod sockets;
 mod state;
 mod stats;
+mod task;
 mod wait;
 mod watch;
 
@@ -45,6 +47,7 @@ use mio::{Poll, Waker};
 use self::admission::Admission;
 pub use self::backend::{Backend, Sink};
 use self::backends::Backends;
+pub(crate) use self::bell::Bell;
 pub(crate) use self::callback::{Callback, Subscriber};
 use self::calls::{Command, ConsoleCall};
 pub(crate) use self::console::{CLOSE_GRACE, ConsoleShared};
@@ -63,12 +66,13 @@ pub use self::slots::BmcStatus;
 pub(crate) use self::slots::{BmcKey, BmcShared};
 use self::sockets::WAKER;
 pub use self::stats::{BmcStats, EngineStats, ShardStats};
-pub(crate) use self::wait::{deadline, waiter};
+pub(crate) use self::task::{Question, ReplyTo, TaskReply};
+pub(crate) use self::wait::{Interrupt, Waiter, deadline, waiter};
 pub(crate) use self::watch::{FdList, Place, Watch, fd_list};
 use crate::config::{BmcConfig, EngineConfig};
 use crate::credentials::CredentialsWatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Reply, Request};
+use crate::session::Request;
 use crate::sync::Mutex;
 
 /// How long a thread whose timeout is over waits for the shard's word on why: a turn of its
@@ -243,6 +247,8 @@ impl Engine {
     }
 
     fn add_another(&self, config: BmcConfig) -> Result<BmcHandle> {
+        let credentials = config.credentials.clone();
+        let before = credentials.current();
         let shared = Arc::new(BmcShared { config: Mutex::new(config), status: Mutex::default() });
         let load = |shard: &&ShardHandle| shard.bmcs.load(Ordering::Relaxed);
         let (number, _) = self
@@ -261,8 +267,10 @@ impl Engine {
         let engine = self.shared.clone();
         let handle = BmcHandle { engine, shard: number, key, shared, watch: Mutex::new(None) };
         handle.watch_credentials();
-        // What changed before it was watched.
-        handle.reconfigured()?;
+        if !Arc::ptr_eq(&before, &credentials.current()) {
+            // They changed before they were watched.
+            handle.reconfigured()?;
+        }
         Ok(handle)
     }
 }
@@ -428,22 +436,21 @@ impl BmcHandle {
         wait.wait(last).unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
     }
 
-    /// Sends a request and blocks until it is answered.
-    pub fn request(&self, mut request: Request, timeout: Duration) -> Result<Reply> {
-        let until = deadline(timeout);
-        let (wait, done) = waiter();
+    /// Sends a request whose answer goes to `done`, and gives the token to cancel it with.
+    ///
+    /// The session ends the request at its deadline, with what it knows. Without a session yet,
+    /// nobody does: whoever waits has to wait no longer than [`with_grace`] and cancel it then.
+    pub fn submit(&self, mut request: Request, done: ReplyTo) -> Result<u64> {
         let token = self.id();
         request.token = token;
-        request.deadline = until;
+        let until = request.deadline;
         self.send(Command::Request { bmc: self.key, request, done }, until)?;
-        // The session itself ends the request at its deadline, with what it knows. Without a
-        // session yet, nobody does.
-        let grace = until.and_then(|until| until.checked_add(REPLY_GRACE));
-        if let Some(result) = wait.wait(grace) {
-            return result;
-        }
-        self.send(Command::Cancel { bmc: self.key, token }, deadline(LAST_WORD))?;
-        Err(Error::new(ErrorKind::TimedOut))
+        Ok(token)
+    }
+
+    /// Nobody waits for this request any more.
+    pub fn cancel(&self, token: u64) -> Result<()> {
+        self.send(Command::Cancel { bmc: self.key, token }, deadline(LAST_WORD))
     }
 
     /// What was counted of this BMC.
@@ -490,6 +497,11 @@ impl BmcHandle {
         // When the shard is gone, so is SOL.
         let _ = self.console_call(id, console, ConsoleCall::Close { token, done }, None);
     }
+}
+
+/// Until when to wait for a request that ends at `deadline`.
+pub(crate) fn with_grace(deadline: Option<Instant>) -> Option<Instant> {
+    deadline.and_then(|deadline| deadline.checked_add(REPLY_GRACE))
 }
 
 impl Drop for BmcHandle {

@@ -11,6 +11,7 @@ use super::console::ConsoleShared;
 use super::deadline::Armed;
 use super::event::EventKind;
 use super::stats::BmcStats;
+use super::task::ReplyTo;
 use super::wait::Completer;
 use crate::config::BmcConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,7 +57,7 @@ const SHARE: u32 = 32;
 /// Who waits for a call.
 pub(super) enum Call {
     Done(Completer<()>),
-    Reply(Completer<Reply>),
+    Reply(ReplyTo),
 }
 
 /// A console of the BMC.

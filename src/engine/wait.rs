@@ -29,7 +29,28 @@ pub(crate) fn deadline(timeout: Duration) -> Option<Instant> {
     now().checked_add(timeout)
 }
 
+/// A wait that can be ended from outside.
+pub(crate) trait Interrupt: Send + Sync {
+    /// Has it end with this error, unless it has its value already.
+    fn interrupt(&self, error: Error);
+}
+
+impl<T: Send> Interrupt for Waiter<Result<T>> {
+    fn interrupt(&self, error: Error) {
+        self.complete(Err(error));
+    }
+}
+
 impl<T> Waiter<Result<T>> {
+    fn complete(&self, result: Result<T>) {
+        let mut value = self.value.lock();
+        if value.is_none() {
+            *value = Some(result);
+            drop(value);
+            self.ready.notify_all();
+        }
+    }
+
     /// Blocks until the value is there, or until `deadline`: `None` then.
     pub fn wait(&self, deadline: Option<Instant>) -> Option<Result<T>> {
         let mut value = self.value.lock();
@@ -52,12 +73,7 @@ impl<T> Waiter<Result<T>> {
 impl<T> Completer<T> {
     /// Gives the value. Only the first one counts.
     pub fn complete(&self, result: Result<T>) {
-        let mut value = self.0.value.lock();
-        if value.is_none() {
-            *value = Some(result);
-            drop(value);
-            self.0.ready.notify_all();
-        }
+        self.0.complete(result);
     }
 }
 

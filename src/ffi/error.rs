@@ -71,6 +71,8 @@ pub enum bmclink_err {
     Reconfigured = -26,
     /// Another session took SOL away.
     Stolen = -27,
+    /// The call was cancelled by another thread.
+    Cancelled = -28,
 }
 
 /// How far login, session or console had come when something failed.
@@ -214,6 +216,7 @@ mod tests {
             ErrorKind::Internal => bmclink_err::Internal,
             ErrorKind::Reconfigured => bmclink_err::Reconfigured,
             ErrorKind::Stolen => bmclink_err::Stolen,
+            ErrorKind::Cancelled => bmclink_err::Cancelled,
         }
     }
 

@@ -35,6 +35,7 @@ pub use self::config::{
 pub use self::failure::{Cause, Failure, Stage};
 pub use self::output::{Counters, DropReason, Event, Output};
 pub use self::quirk::{Quirk, Quirks, UnknownQuirk};
+pub(crate) use self::request::acts;
 pub use self::request::{Repeat, Reply, Request};
 pub use self::sol::{SolConfig, SolEvent, TakeOver};
 

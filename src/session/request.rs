@@ -163,7 +163,7 @@ const RQ_SEQ_COUNT: u32 = 64;
 const LATE_ANSWER: Duration = Duration::from_secs(20);
 
 /// Commands that act: executed twice they do harm (03 section 4 of the protocol notes).
-fn acts(net_fn_number: u8, command: u8) -> bool {
+pub(crate) fn acts(net_fn_number: u8, command: u8) -> bool {
     matches!(
         (net_fn_number, command),
         (net_fn::CHASSIS, 0x02)

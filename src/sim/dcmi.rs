@@ -222,7 +222,10 @@ fn dcmi_sensors(data: &[u8], out: &mut Vec<u8>) -> Answer {
         _ => return Err(CompletionCode::INVALID_DATA_FIELD.into()),
     };
     let repository = sdr::SdrRepository::default();
-    let of_sensor = |record: &&Vec<u8>| matches!(record[..], [_, _, _, 1, _, 0x20, 0, number, ..] if number == sensor);
+    let of_sensor = |record: &&Vec<u8>| {
+        let number = |at: usize| record.get(at).copied();
+        (number(3), number(5), number(6), number(7)) == (Some(1), Some(0x20), Some(0), Some(sensor))
+    };
     let found = repository.records().iter().find(of_sensor).filter(|_| instance <= 1);
     if sensor_type != 0x01 {
         return Err(CompletionCode::INVALID_DATA_FIELD.into());

@@ -6,11 +6,10 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use ipmi_rs_core::connection::{CompletionErrorCode, IpmiCommand, Message};
 
-use crate::bmc::Bmc;
+use super::dialog::Dialog;
 use crate::error::Error;
 use crate::wire::message::{BMC_ADDRESS, CompletionCode, net_fn};
 
@@ -49,22 +48,19 @@ impl<E> From<Error> for CommandError<E> {
     }
 }
 
-impl Bmc {
-    /// Sends a typed command and blocks until its response is there and read.
-    ///
-    /// Logs in first when no session is up. Any type with `ipmi_rs_core`'s `IpmiCommand` will
-    /// do, yours included.
-    pub fn command<C: IpmiCommand>(
+impl Dialog {
+    /// Sends a typed command and waits until its response is there and read. Any type with
+    /// `ipmi_rs_core`'s `IpmiCommand` will do, yours included.
+    pub async fn command<C: IpmiCommand>(
         &self,
         command: C,
-        timeout: Duration,
     ) -> Result<C::Output, CommandError<C::Error>> {
         if command.target().is_some_and(|(address, _)| address.0 != BMC_ADDRESS) {
             return Err(CommandError::Bridged);
         }
         let message: Message = command.into();
         let (net_fn, cmd) = (message.netfn_raw(), message.cmd());
-        let reply = self.raw(net_fn, 0, cmd, message.data(), timeout)?;
+        let reply = self.raw(net_fn, 0, cmd, message.data()).await?;
         let read = || read_reply::<C>(net_fn, cmd, reply.completion_code, &reply.data);
         catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(CommandError::Malformed))
     }

@@ -1,0 +1,285 @@
+//! A dialog with one BMC: one request after the other, and pauses, as an `async` function that
+//! does no I/O. Who drives it sends the requests: a blocking call, or a fleet for thousands at
+//! once.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::{Repeat, Reply, Request};
+use crate::sync::Mutex;
+use crate::wire::message::CompletionCode;
+
+/// A LAN message of a v1.5 session is 255 bytes at most; this leaves room for its header.
+const DATA_MAX: usize = 240;
+/// The pauses between tries of a request that a busy BMC refused.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+const BUSY_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// So often is a request tried at a BMC that says it is busy.
+const BUSY_TRIES: u32 = 10;
+
+/// One BMC, for a sequence of requests: what [`Bmc::run`](crate::Bmc::run) and
+/// [`Fleet::run`](crate::Fleet::run) hand to the function they run.
+///
+/// Its methods are `async`, though nothing of an asynchronous runtime is needed or used: `await`
+/// is where the function stops until the BMC has answered, so that one thread can have thousands
+/// of dialogs. Only these methods can be waited for, one at a time; anything else that is not
+/// ready at once ends the dialog with `Misuse`.
+///
+/// Clones are the same dialog.
+#[derive(Clone)]
+pub struct Dialog {
+    mail: Arc<Mutex<Mail>>,
+    lun: u8,
+}
+
+/// What the dialog and who drives it have to tell each other.
+struct Mail {
+    post: Post,
+    now: Instant,
+    deadline: Option<Instant>,
+}
+
+enum Post {
+    /// The dialog runs.
+    Nothing,
+    Ask(Request),
+    Answer(Result<Reply>),
+    Pause(Instant),
+}
+
+/// What a dialog wants next.
+#[derive(Debug)]
+pub(crate) enum Turn<T> {
+    /// Send this, then [`Driver::answer`].
+    Ask(Request),
+    /// Go on at this time.
+    Pause(Instant),
+    /// It is over.
+    Over(Result<T>),
+}
+
+/// The other end of a dialog: [`turn`](Driver::turn), do as it says, repeat.
+pub(crate) struct Driver(Arc<Mutex<Mail>>);
+
+impl Driver {
+    /// Gives the answer to what was asked.
+    pub fn answer(&self, answer: Result<Reply>) {
+        self.0.lock().post = Post::Answer(answer);
+    }
+
+    /// Has the dialog's function go on as far as it gets.
+    pub fn turn<T>(
+        &self,
+        now: Instant,
+        function: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+    ) -> Turn<T> {
+        {
+            let mut mail = self.0.lock();
+            mail.now = now;
+            if matches!(mail.post, Post::Pause(until) if until <= now) {
+                mail.post = Post::Nothing;
+            }
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(result) = function.poll(&mut context) {
+            return Turn::Over(result);
+        }
+        let mut mail = self.0.lock();
+        match std::mem::replace(&mut mail.post, Post::Nothing) {
+            Post::Ask(request) => Turn::Ask(request),
+            Post::Pause(until) => {
+                mail.post = Post::Pause(until);
+                Turn::Pause(until)
+            }
+            _ => Turn::Over(Err(Error::misuse("a dialog can wait for the BMC only"))),
+        }
+    }
+}
+
+impl Dialog {
+    /// A dialog that has to be over at `deadline`, and its other end.
+    pub(crate) fn open(now: Instant, deadline: Option<Instant>) -> (Dialog, Driver) {
+        let mail = Arc::new(Mutex::new(Mail { post: Post::Nothing, now, deadline }));
+        (Dialog { mail: mail.clone(), lun: 0 }, Driver(mail))
+    }
+
+    /// Sends any request, and waits for its response whatever its completion code: see
+    /// [`Bmc::raw`](crate::Bmc::raw).
+    pub async fn raw(&self, net_fn: u8, lun: u8, cmd: u8, data: &[u8]) -> Result<Reply> {
+        self.request(net_fn, lun, cmd, data, Repeat::ByCommand).await
+    }
+
+    /// The same, saying whether it may be sent again when no answer comes.
+    pub async fn request(
+        &self,
+        net_fn: u8,
+        lun: u8,
+        cmd: u8,
+        data: &[u8],
+        repeat: Repeat,
+    ) -> Result<Reply> {
+        check(net_fn, lun, data)?;
+        let data = data.to_vec();
+        let deadline = self.mail.lock().deadline;
+        let request = Request { token: 0, net_fn, lun, cmd, data, deadline, repeat };
+        Exchange { mail: &self.mail, request: Some(request) }.await
+    }
+
+    /// Sends a request at the dialog's LUN, again while the BMC is busy, and gives the data of
+    /// its success; any other completion code is `Completion`.
+    pub(crate) async fn ask(&self, net_fn: u8, cmd: u8, data: &[u8]) -> Result<Vec<u8>> {
+        let reply = self.reply(net_fn, cmd, data).await?;
+        match reply.completion_code {
+            CompletionCode::SUCCESS => Ok(reply.data),
+            code => Err(Error::completion(code, None)),
+        }
+    }
+
+    /// Like [`ask`](Self::ask); `own` knows the completion codes the command has besides the
+    /// generic ones.
+    pub(crate) async fn ask_with(
+        &self,
+        net_fn: u8,
+        cmd: u8,
+        data: &[u8],
+        own: impl Fn(u8) -> Option<&'static str>,
+    ) -> Result<Vec<u8>> {
+        let reply = self.reply(net_fn, cmd, data).await?;
+        match reply.completion_code {
+            CompletionCode::SUCCESS => Ok(reply.data),
+            code => Err(Error::completion(code, own(code.0))),
+        }
+    }
+
+    /// Sends a request at the dialog's LUN, again while the BMC is busy, and gives the response
+    /// whatever else its completion code is.
+    ///
+    /// C0h, D0h, D1h and D2h say that nothing was done. C3h and CEh do not: a command that acts
+    /// is not sent again after these.
+    pub(crate) async fn reply(&self, net_fn: u8, cmd: u8, data: &[u8]) -> Result<Reply> {
+        let mut pause = BUSY_PAUSE;
+        for _ in 1..BUSY_TRIES {
+            let reply = self.request(net_fn, self.lun, cmd, data, Repeat::ByCommand).await?;
+            let again = match reply.completion_code.0 {
+                0xc0 | 0xd0..=0xd2 => true,
+                0xc3 | 0xce => !crate::session::acts(net_fn, cmd),
+                _ => false,
+            };
+            // With no time left, what the BMC said is worth more than a timeout.
+            if !again || !self.has_time_for(pause) {
+                return Ok(reply);
+            }
+            self.pause(pause).await?;
+            pause = (pause * 2).min(BUSY_PAUSE_MAX);
+        }
+        self.request(net_fn, self.lun, cmd, data, Repeat::ByCommand).await
+    }
+
+    /// Waits so long; fails with `TimedOut` when the dialog's own time is over before that.
+    pub async fn pause(&self, time: Duration) -> Result<()> {
+        if !self.has_time_for(time) {
+            return Err(Error::new(ErrorKind::TimedOut));
+        }
+        let until = self.now().checked_add(time);
+        let until = until.ok_or_else(|| Error::misuse("a pause without end"))?;
+        Pause { mail: &self.mail, until }.await
+    }
+
+    /// The dialog's clock.
+    pub fn now(&self) -> Instant {
+        self.mail.lock().now
+    }
+
+    /// When it has to be over; `None` when there is no limit.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.mail.lock().deadline
+    }
+
+    /// The same dialog, with typed requests going to another LUN of the BMC.
+    pub(crate) fn at_lun(&self, lun: u8) -> Dialog {
+        Dialog { mail: self.mail.clone(), lun: lun & 3 }
+    }
+
+    fn has_time_for(&self, pause: Duration) -> bool {
+        let mail = self.mail.lock();
+        mail.deadline.is_none_or(|at| mail.now.checked_add(pause).is_some_and(|end| end < at))
+    }
+}
+
+impl fmt::Debug for Dialog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialog").field("lun", &self.lun).finish_non_exhaustive()
+    }
+}
+
+/// Whether a request can be sent at all.
+fn check(net_fn: u8, lun: u8, data: &[u8]) -> Result<()> {
+    if net_fn & 1 != 0 || net_fn > 0x3f {
+        return Err(Error::misuse("the network function of a request is even, 0 to 3Eh"));
+    }
+    if lun > 3 {
+        return Err(Error::misuse("the LUN is not 0 to 3"));
+    }
+    if data.len() > DATA_MAX {
+        return Err(Error::misuse("more than 240 bytes of request data"));
+    }
+    Ok(())
+}
+
+/// Waits for the response to a request.
+struct Exchange<'a> {
+    mail: &'a Mutex<Mail>,
+    /// Until it is handed over.
+    request: Option<Request>,
+}
+
+impl Future for Exchange<'_> {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut mail = self.mail.lock();
+        let post = std::mem::replace(&mut mail.post, Post::Nothing);
+        match (post, self.request.take()) {
+            (Post::Nothing, Some(request)) => {
+                mail.post = Post::Ask(request);
+                Poll::Pending
+            }
+            (Post::Answer(answer), None) => Poll::Ready(answer),
+            (post, _) => {
+                mail.post = post;
+                Poll::Ready(Err(one_at_a_time()))
+            }
+        }
+    }
+}
+
+/// Waits for a time.
+struct Pause<'a> {
+    mail: &'a Mutex<Mail>,
+    until: Instant,
+}
+
+impl Future for Pause<'_> {
+    type Output = Result<()>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut mail = self.mail.lock();
+        match mail.post {
+            Post::Nothing if mail.now >= self.until => Poll::Ready(Ok(())),
+            Post::Nothing => {
+                mail.post = Post::Pause(self.until);
+                Poll::Pending
+            }
+            Post::Pause(until) if until == self.until => Poll::Pending,
+            _ => Poll::Ready(Err(one_at_a_time())),
+        }
+    }
+}
+
+fn one_at_a_time() -> Error {
+    Error::misuse("a dialog is about one thing at a time")
+}
