@@ -189,6 +189,8 @@ misbehaviour! {
     sdr_id_differs,
     /// Reading a whole record of the SDR repository gives its first half.
     sdr_short_whole_read,
+    /// Records of the SDR repository are four bytes longer than they say.
+    sdr_padded,
     /// Reading the last record of the SDR repository fails with C3h.
     sdr_last_fails,
     /// Get Sensor Reading has no bytes behind the flags.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bmclink::sim::{BmcOptions, Misbehaviour, Serial, Simulator, SimulatorOptions};
 
 use super::client::LONG;
-use crate::support::{BMC_PORT, Program, Scratch, loopback_address, require};
+use crate::support::{BMC_PORT, Program, Scratch, example, loopback_address, require};
 
 /// Numbers of sensors.
 const CPU_TEMP: u8 = 0x01;
@@ -442,6 +442,34 @@ fn freeipmi_tells_who_is_there_and_what_it_draws() {
         &bmc.freeipmi("ipmi-dcmi --get-dcmi-capability-info"),
         &["DCMI Specification Conformance : 1.5", "Number of SEL entries : 512"],
     );
+}
+
+#[test]
+fn the_example_turns_knobs() {
+    let help = example("bmc_sim").args(["--misbehave", "help"]).output().expect("it runs");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let knobs = Misbehaviour::FLAGS.iter().chain(Misbehaviour::VALUES);
+    knobs.for_each(|knob| assert_says(&help, &[knob]));
+
+    let unknown = example("bmc_sim").args(["--misbehave", "read_limit=much"]).output();
+    let unknown = unknown.expect("it runs");
+    assert!(!unknown.status.success());
+    assert_says(&String::from_utf8_lossy(&unknown.stderr), &["read_limit=much"]);
+
+    let address = loopback_address().to_string();
+    let mut command = example("bmc_sim");
+    command.args(["--bind", &address, "--port", &BMC_PORT.to_string(), "--serial", "none"]);
+    command.args(["--misbehave", "dcmi_missing", "--misbehave", "self_test_failed=0x20"]);
+    let simulator = Program::spawn(command);
+    simulator.wait_for("ready", LONG);
+    let ask = |arguments: &[&str]| {
+        let mut command = require("ipmitool");
+        command.args(["-I", "lanplus", "-C", "17", "-H", &address, "-p", &BMC_PORT.to_string()]);
+        command.args(["-U", "admin", "-P", "password"]).args(arguments);
+        Program::run(command, LONG).output
+    };
+    assert_says(&ask(&["dcmi", "power", "reading"]), &["Invalid command"]);
+    assert_says(&ask(&["chassis", "selftest"]), &["device error"]);
 }
 
 fn squeezed(text: &str) -> String {
