@@ -21,6 +21,8 @@ mod power;
 mod reply;
 mod session_info;
 mod sol_config;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod user;
 
