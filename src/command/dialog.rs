@@ -34,6 +34,8 @@ const BUSY_TRIES: u32 = 10;
 pub struct Dialog {
     mail: Arc<Mutex<Mail>>,
     lun: u8,
+    /// How long one request may take, should the dialog have more time.
+    limit: Option<Duration>,
 }
 
 /// What the dialog and who drives it have to tell each other.
@@ -104,7 +106,7 @@ impl Dialog {
     /// A dialog that has to be over at `deadline`, and its other end.
     pub(crate) fn open(now: Instant, deadline: Option<Instant>) -> (Dialog, Driver) {
         let mail = Arc::new(Mutex::new(Mail { post: Post::Nothing, now, deadline }));
-        (Dialog { mail: mail.clone(), lun: 0 }, Driver(mail))
+        (Dialog { mail: mail.clone(), lun: 0, limit: None }, Driver(mail))
     }
 
     /// Sends any request, and waits for its response whatever its completion code: see
@@ -124,7 +126,7 @@ impl Dialog {
     ) -> Result<Reply> {
         check(net_fn, lun, data)?;
         let data = data.to_vec();
-        let deadline = self.mail.lock().deadline;
+        let deadline = self.request_deadline();
         let request = Request { token: 0, net_fn, lun, cmd, data, deadline, repeat };
         Exchange { mail: &self.mail, request: Some(request) }.await
     }
@@ -161,12 +163,29 @@ impl Dialog {
     /// C0h, D0h, D1h and D2h say that nothing was done. C3h and CEh do not: a command that acts
     /// is not sent again after these.
     pub(crate) async fn reply(&self, net_fn: u8, cmd: u8, data: &[u8]) -> Result<Reply> {
+        self.reply_by(net_fn, cmd, data, Repeat::ByCommand).await
+    }
+
+    /// Like [`reply`](Self::reply), saying whether the request may be sent again when no answer
+    /// comes.
+    pub(crate) async fn reply_by(
+        &self,
+        net_fn: u8,
+        cmd: u8,
+        data: &[u8],
+        repeat: Repeat,
+    ) -> Result<Reply> {
+        let acts = match repeat {
+            Repeat::ByCommand => crate::session::acts(net_fn, cmd),
+            Repeat::Idempotent => false,
+            Repeat::Never => true,
+        };
         let mut pause = BUSY_PAUSE;
         for _ in 1..BUSY_TRIES {
-            let reply = self.request(net_fn, self.lun, cmd, data, Repeat::ByCommand).await?;
+            let reply = self.request(net_fn, self.lun, cmd, data, repeat).await?;
             let again = match reply.completion_code.0 {
                 0xc0 | 0xd0..=0xd2 => true,
-                0xc3 | 0xce => !crate::session::acts(net_fn, cmd),
+                0xc3 | 0xce => !acts,
                 _ => false,
             };
             // With no time left, what the BMC said is worth more than a timeout.
@@ -176,7 +195,7 @@ impl Dialog {
             self.pause(pause).await?;
             pause = (pause * 2).min(BUSY_PAUSE_MAX);
         }
-        self.request(net_fn, self.lun, cmd, data, Repeat::ByCommand).await
+        self.request(net_fn, self.lun, cmd, data, repeat).await
     }
 
     /// Waits so long; fails with `TimedOut` when the dialog's own time is over before that.
@@ -201,7 +220,25 @@ impl Dialog {
 
     /// The same dialog, with typed requests going to another LUN of the BMC.
     pub(crate) fn at_lun(&self, lun: u8) -> Dialog {
-        Dialog { mail: self.mail.clone(), lun: lun & 3 }
+        Dialog { lun: lun & 3, ..self.clone() }
+    }
+
+    /// The same dialog, with each request given up after `limit`: `TimedOut`, though the dialog
+    /// has time left.
+    pub(crate) fn within(&self, limit: Duration) -> Dialog {
+        Dialog { limit: Some(limit), ..self.clone() }
+    }
+
+    /// Whether the dialog's time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        let mail = self.mail.lock();
+        mail.deadline.is_some_and(|at| mail.now >= at)
+    }
+
+    fn request_deadline(&self) -> Option<Instant> {
+        let mail = self.mail.lock();
+        let own = self.limit.and_then(|limit| mail.now.checked_add(limit));
+        own.into_iter().chain(mail.deadline).min()
     }
 
     fn has_time_for(&self, pause: Duration) -> bool {
