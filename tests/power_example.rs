@@ -5,6 +5,8 @@ mod support;
 #[path = "../examples/common/names.rs"]
 mod names;
 
+use std::fs::File;
+use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::process::{Output, Stdio};
 
@@ -85,6 +87,31 @@ fn the_exit_status_is_that_of_the_worst() {
     let list = format!("{list},127.0.0.1:{}", silent.local_addr().expect("bound").port());
     let late = power(&["status", "--timeout", "4", "-H", &list, "-U", "admin", "-E"]);
     assert_eq!((late.status.code(), lines(&late).len()), (Some(4), 4), "{}", errors(&late));
+}
+
+#[test]
+fn a_password_is_asked_for_and_not_shown() {
+    let (_simulator, list) = simulator([3, 1]);
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let mut asks = example("power");
+    asks.args(["status", "-H", &list, "-U", "admin"]);
+    asks.stdin(terminal.slave.try_clone().expect("a descriptor")).stdout(Stdio::piped());
+    let child = asks.stderr(terminal.slave).spawn().expect("it starts");
+    drop(asks); // It has the other end of the terminal too.
+    let mut screen = File::from(terminal.master);
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"password of admin: ") {
+        let mut byte = [0];
+        screen.read_exact(&mut byte).expect("a prompt");
+        shown.extend(byte);
+    }
+    screen.write_all(b"passwort\x7fd\r").expect("typed");
+    // Ends with an error when nobody has the other end any more.
+    let _ = screen.read_to_end(&mut shown);
+    let output = child.wait_with_output().expect("it ends");
+    let shown = String::from_utf8_lossy(&shown);
+    assert_eq!((output.status.code(), lines(&output).len()), (Some(0), 4), "{shown}");
+    assert!(!shown.contains("passwort"), "{shown}");
 }
 
 #[test]
