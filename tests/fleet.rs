@@ -77,7 +77,7 @@ fn few_at_once_come_to_all_and_a_queue_tells_of_rows() {
     let engine = Engine::new(EngineConfig::default()).expect("threads");
     let simulator = simulator(64);
     let fleet = Fleet::new(bmcs(&engine, &simulator, "password")).at_once(3);
-    let mut run: FleetRun<_> = fleet
+    let run: FleetRun<_> = fleet
         .run(async |dialog| {
             dialog.pause(Duration::from_millis(1)).await?;
             Ok((dialog.device_id().await?, dialog.chassis_status().await?))

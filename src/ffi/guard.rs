@@ -31,12 +31,15 @@ pub(super) fn guard<T: Answer>(body: impl FnOnce() -> Result<T>) -> T::C {
     });
     match result {
         Ok(answer) => answer.done(),
-        Err(error) => {
-            let code = error.kind().code();
-            LastError::set(error);
-            T::failed(code)
-        }
+        Err(error) => T::failed(remember(error)),
     }
+}
+
+/// Makes an error this thread's last one, and gives its code.
+pub(super) fn remember(error: Error) -> i32 {
+    let code = error.kind().code();
+    LastError::set(error);
+    code
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

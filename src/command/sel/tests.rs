@@ -392,7 +392,7 @@ fn the_clock_is_compared_with_ours() {
     let result = play(
         async |dialog| dialog.set_sel_time(time).await,
         |request| {
-            set = request.data.clone();
+            set = request.data.to_vec();
             reply(0, &[])
         },
     );
