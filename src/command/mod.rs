@@ -26,6 +26,8 @@ mod sel;
 mod sensor;
 mod session_info;
 mod sol_config;
+#[cfg(test)]
+mod tests;
 mod text;
 mod typed;
 mod user;
