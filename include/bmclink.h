@@ -140,7 +140,7 @@
  * something is added. A program works with a library whose major number is the same and whose
  * minor number is not smaller: see bmclink_abi_version.
  */
-#define BMCLINK_ABI_VERSION 2
+#define BMCLINK_ABI_VERSION 3
 
 /**
  * What a function returns when it worked and has nothing to count.
@@ -2517,6 +2517,50 @@ int32_t bmclink_sim_set_password(struct bmclink_sim *sim,
                                  size_t user_name_len,
                                  const void *password,
                                  size_t password_len);
+
+/**
+ * Has BMC `index`, from 0, answer a command `ms` milliseconds late from now on, or, with 0, at
+ * once again. `net_fn` is that of the request. Does not block.
+ */
+int32_t bmclink_sim_set_delay_ms(struct bmclink_sim *sim,
+                                 uint32_t index,
+                                 uint8_t net_fn,
+                                 uint8_t cmd,
+                                 uint32_t ms);
+
+/**
+ * Has BMC `index`, from 0, answer a command with a completion code, the next `times` times.
+ * `net_fn` is that of the request. Does not block.
+ */
+int32_t bmclink_sim_refuse(struct bmclink_sim *sim,
+                           uint32_t index,
+                           uint8_t net_fn,
+                           uint8_t cmd,
+                           uint8_t completion_code,
+                           uint32_t times);
+
+/**
+ * Has BMC `index`, from 0, do something wrong from now on that real BMCs do: `name` is
+ * NUL-terminated, and one of the names that `bmc_sim --help` lists. An unknown one fails with
+ * BMCLINK_ERR_MISUSE and a text that lists all. Does not block.
+ */
+int32_t bmclink_sim_misbehave(struct bmclink_sim *sim, uint32_t index, const char *name);
+
+/**
+ * Gives what BMC `index`, from 0, counted since it was started: `name` is NUL-terminated and one
+ * of those below, `value` gets the number. Does not block.
+ *
+ * datagrams_in, datagrams_out, open_session, rakp1, rakp3, setup_refused, sessions_opened,
+ * sessions_closed, sessions_expired, commands, retransmitted_requests, activate_payload,
+ * deactivate_payload, sol_in, sol_out, sol_retransmits, sol_duplicates_in, bad_auth_code,
+ * unknown_session, dropped: packets and sessions of these kinds, as it sees them.
+ *
+ * Fails with BMCLINK_ERR_MISUSE when there is no counter of that name.
+ */
+int32_t bmclink_sim_counter(struct bmclink_sim *sim,
+                            uint32_t index,
+                            const char *name,
+                            uint64_t *value);
 
 /**
  * Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is
