@@ -218,6 +218,36 @@ fn commands_and_fleets_work_under_valgrind_with_the_shared_library() {
     passes_under_valgrind("commands");
 }
 
+#[test]
+fn changes_are_followed_under_sanitizers() {
+    passes_under_sanitizers("changing");
+}
+
+#[test]
+fn changes_are_followed_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("changing");
+}
+
+#[test]
+fn sharing_works_under_sanitizers() {
+    passes_under_sanitizers("sharing");
+}
+
+#[test]
+fn sharing_works_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("sharing");
+}
+
+#[test]
+fn connecting_and_ending_work_under_sanitizers() {
+    passes_under_sanitizers("connecting");
+}
+
+#[test]
+fn connecting_and_ending_work_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("connecting");
+}
+
 /// The leak check is on: without it, "no leaks" proves nothing.
 #[test]
 fn a_leak_is_found_by_the_sanitizer() {
