@@ -499,7 +499,8 @@ typedef enum bmclink_timing {
  */
 typedef enum bmclink_state {
     /**
-     * Not connected, and nobody tries.
+     * Not connected, and not being connected; maybe another try is planned: see
+     * bmclink_console_why.
      */
     BMCLINK_STATE_UNCONNECTED = 0,
     /**
@@ -1626,7 +1627,8 @@ int32_t bmclink_console_open(struct bmclink_bmc *bmc,
  *
  * What is about SOL itself (instance, take-over, clear, retransmission, keepalive) closes SOL and
  * opens it again; readers are told and wait meanwhile. The rest breaks nothing, and neither do
- * equal options. A console that is kept and not connected is tried at once.
+ * equal options. A console that is kept and not connected is tried at once; one that is kept no
+ * more is not tried again.
  *
  * Does not wait for that. Fails with BMCLINK_ERR_MISUSE for options out of range, with
  * BMCLINK_ERR_CLOSED when the console is closed, with BMCLINK_ERR_BUSY when it is to be kept and

@@ -246,7 +246,8 @@ impl Console {
     /// What is about SOL itself (`instance`, `take_over`, retransmission) closes SOL and opens it
     /// again; readers wait meanwhile. The rest (`replay_len`, `input_len`, `keep`, `retry`, `log`)
     /// breaks nothing, and neither do equal values. A console that is kept and not connected is
-    /// tried at once. Fails with `Misuse` for settings out of range.
+    /// tried at once; one that is kept no more is not tried again. Fails with `Misuse` for
+    /// settings out of range.
     pub fn reconfigure(&self, config: ConsoleConfig) -> Result<()> {
         config.check()?;
         if self.inner.shared.is_closed() {
@@ -259,11 +260,9 @@ impl Console {
             carrier.reconfigure(shared)?;
             if opens {
                 carrier.open(shared, true)?;
-                // Those who came while that did not matter are there all the same.
+                // Who came or left while that did not matter did so all the same.
                 let readers = self.inner.readers.lock();
-                if *readers > 0 {
-                    carrier.attach(shared, true);
-                }
+                carrier.attach(shared, *readers > 0);
             }
         }
         Ok(())

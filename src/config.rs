@@ -379,7 +379,8 @@ impl ConsoleConfig {
         self
     }
 
-    /// Keeps it connected while a reader is attached, and `linger` longer.
+    /// Keeps it connected while a reader is attached, and `linger` longer: for ever with
+    /// [`FOREVER`](crate::FOREVER), once somebody was attached.
     #[must_use]
     pub fn on_demand(mut self, linger: Duration) -> Self {
         self.keep = Keep::WhileAttached(linger);

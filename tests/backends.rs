@@ -6,42 +6,18 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bmclink::{
-    Backend, Console, ConsoleConfig, ConsoleState, Engine, EngineConfig, Error, ErrorKind,
-    EventKind, LogConfig, Reader, Result, RetryConfig, Sink,
+    Backend, Console, ConsoleConfig, ConsoleState, Error, ErrorKind, EventKind, LogConfig, Result,
+    RetryConfig, Sink,
 };
+use support::{engine, read_exactly, until};
 
 const LONG: Duration = Duration::from_secs(20);
 /// Time in which something that must not happen would have.
 const AFTER: Duration = Duration::from_millis(100);
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 1;
-    Engine::new(config).expect("an engine")
-}
-
-/// Waits until something is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn read(reader: &mut Reader, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    while bytes.len() < len {
-        let len = reader.read(&mut buffer, LONG).expect("more");
-        bytes.extend_from_slice(&buffer[..len]);
-    }
-    bytes
-}
 
 fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
@@ -174,12 +150,12 @@ impl Gate {
 fn echoes(console: &Console, text: &str) {
     let mut reader = console.live_reader();
     console.write_all(text.as_bytes(), LONG).expect("room");
-    assert_eq!(read(&mut reader, text.len()), text.as_bytes());
+    assert_eq!(read_exactly(&mut reader, text.len()), text.as_bytes());
 }
 
 #[test]
 fn an_echo_gets_states_readers_replay_and_its_end() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
     assert_eq!(console.state(), ConsoleState::Unconnected);
@@ -191,15 +167,15 @@ fn an_echo_gets_states_readers_replay_and_its_end() {
     let mut early = console.reader();
     console.write_all(b"hello", LONG).expect("room");
     console.drain(LONG).expect("taken");
-    assert_eq!(read(&mut early, 5), b"hello");
+    assert_eq!(read_exactly(&mut early, 5), b"hello");
     let mut late = console.reader();
-    assert_eq!(read(&mut late, 5), b"hello", "the past is replayed");
+    assert_eq!(read_exactly(&mut late, 5), b"hello", "the past is replayed");
     console.write_all(b"again", LONG).expect("room");
-    assert_eq!(read(&mut late, 5), b"again");
+    assert_eq!(read_exactly(&mut late, 5), b"again");
 
     console.close(LONG).expect("closed");
     assert_eq!(kind(console.connect(LONG)), Some(ErrorKind::Closed));
-    assert_eq!(read(&mut early, 5), b"again");
+    assert_eq!(read_exactly(&mut early, 5), b"again");
     assert_eq!(kind(early.read(&mut [0; 8], LONG)), Some(ErrorKind::Closed));
     assert!(seen.dropped.load(Ordering::SeqCst), "a closed console keeps nothing");
     assert_eq!(seen.calls(), ["start", "write hello", "write again", "stop"]);
@@ -207,7 +183,7 @@ fn an_echo_gets_states_readers_replay_and_its_end() {
 
 #[test]
 fn input_and_breaks_keep_their_order_and_a_full_backend_is_waited_for() {
-    let engine = engine();
+    let engine = engine(1);
     let (mut probe, seen) = Probe::echo();
     let room = Arc::new(AtomicUsize::new(3));
     let shared = room.clone();
@@ -244,7 +220,7 @@ fn input_and_breaks_keep_their_order_and_a_full_backend_is_waited_for() {
 
 #[test]
 fn a_loss_is_told_and_tried_again() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, kept()).expect("a console");
     until("connected", || console.state() == ConsoleState::Connected);
@@ -252,7 +228,7 @@ fn a_loss_is_told_and_tried_again() {
         let mut reader = console.live_reader();
         seen.sink(round - 1).bytes(b"last");
         seen.sink(round - 1).ended(Error::with_text(ErrorKind::Lost, "the far end is gone"));
-        assert_eq!(read(&mut reader, 4), b"last", "what it said before its end is heard");
+        assert_eq!(read_exactly(&mut reader, 4), b"last", "what it said before its end is heard");
         until("another one", || console.stats().epoch == round as u64 + 1);
     }
     until("all stopped", || seen.count("stop") == 5);
@@ -263,7 +239,7 @@ fn a_loss_is_told_and_tried_again() {
 
 #[test]
 fn a_failed_start_is_one_error_and_an_attach_tries_at_once() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::new(|number, sink| {
         if number == 1 {
             return Err(Error::with_text(ErrorKind::Password, "wrong password"));
@@ -285,7 +261,7 @@ fn a_failed_start_is_one_error_and_an_attach_tries_at_once() {
 
 #[test]
 fn a_console_on_demand_is_there_while_somebody_is() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let config = ConsoleConfig::default().on_demand(Duration::from_millis(20));
     let console = engine.console(probe, config).expect("a console");
@@ -302,7 +278,7 @@ fn a_console_on_demand_is_there_while_somebody_is() {
 
 #[test]
 fn a_panic_ends_an_attempt_and_nothing_else() {
-    let engine = engine();
+    let engine = engine(1);
     let (other, _) = Probe::echo();
     let other = engine.console(other, ConsoleConfig::default()).expect("a console");
     other.connect(LONG).expect("connected");
@@ -333,7 +309,7 @@ fn a_panic_ends_an_attempt_and_nothing_else() {
 
 #[test]
 fn sinks_of_the_past_are_dead() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, kept()).expect("a console");
     until("connected", || console.state() == ConsoleState::Connected);
@@ -345,7 +321,7 @@ fn sinks_of_the_past_are_dead() {
     assert!(!old.is_alive() && !old.bytes(b"old") && !old.connected() && !old.writable());
     assert!(!old.ended(Error::with_text(ErrorKind::Lost, "old")));
     assert!(seen.sink(0).bytes(b"new"));
-    assert_eq!(read(&mut reader, 3), b"new");
+    assert_eq!(read_exactly(&mut reader, 3), b"new");
     assert_eq!((console.state(), console.stats().epoch), (ConsoleState::Connected, 2));
 
     let last = seen.sink(0);
@@ -356,7 +332,7 @@ fn sinks_of_the_past_are_dead() {
 
 #[test]
 fn another_backend_takes_over_at_once_and_whoever_waits_gets_its_result() {
-    let engine = engine();
+    let engine = engine(1);
     // It never says anything.
     let (probe, first) = Probe::new(|_, _| Ok(()));
     let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
@@ -404,7 +380,7 @@ fn another_backend_takes_over_at_once_and_whoever_waits_gets_its_result() {
 
 #[test]
 fn a_backend_that_blocks_delays_nobody_else() {
-    let engine = engine();
+    let engine = engine(1);
     let gate = Arc::new(Gate::default());
     let mut blocked = Vec::new();
     for _ in 0..20 {
@@ -440,7 +416,7 @@ fn a_backend_that_blocks_delays_nobody_else() {
 
 #[test]
 fn readers_are_no_work_for_the_backend() {
-    let engine = engine();
+    let engine = engine(1);
     let calls = |readers: usize| {
         let (probe, seen) = Probe::echo();
         let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
@@ -452,7 +428,7 @@ fn readers_are_no_work_for_the_backend() {
         }
         let all: String = (0..50).map(|round| format!("{round:02}")).collect();
         for reader in &mut readers {
-            assert_eq!(read(reader, 100), all.as_bytes());
+            assert_eq!(read_exactly(reader, 100), all.as_bytes());
         }
         drop(readers);
         console.close(LONG).expect("closed");
@@ -465,7 +441,7 @@ fn readers_are_no_work_for_the_backend() {
 
 #[test]
 fn the_window_is_told_when_it_changes_and_before_a_start() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
     console.resize(100, 30).expect("a size");
@@ -483,7 +459,7 @@ fn the_window_is_told_when_it_changes_and_before_a_start() {
 
 #[test]
 fn the_end_of_an_engine_stops_its_backends() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, kept()).expect("a console");
     until("connected", || console.state() == ConsoleState::Connected);
@@ -512,7 +488,7 @@ fn the_example_comes_back_by_itself() {
 #[test]
 fn a_log_file_is_written_of_a_backend_as_of_sol() {
     let scratch = support::Scratch::new();
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let path = scratch.path().join("log");
     let mut config = ConsoleConfig::default();

@@ -10,22 +10,15 @@ use std::time::Duration;
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use bmclink::{
-    BmcConfig, Console, ConsoleConfig, Credentials, Engine, EngineConfig, ErrorKind, LogConfig,
-    TakeOver,
+    BmcConfig, Console, ConsoleConfig, Credentials, Engine, ErrorKind, LogConfig, TakeOver,
 };
-use support::{Scratch, wait_until};
+use support::{Scratch, engine, wait_until};
 
 const SHORT: Duration = Duration::from_secs(30);
 
 fn simulator() -> Simulator {
     let options = SimulatorOptions { serial: Serial::Echo, ..SimulatorOptions::default() };
     Simulator::start(options).expect("a simulator")
-}
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 1;
-    Engine::new(config).expect("an engine")
 }
 
 fn config(path: &Path) -> ConsoleConfig {
@@ -74,7 +67,7 @@ fn assert_lines(path: &Path, wanted: &[&str]) {
 #[test]
 fn a_log_has_every_line_with_its_time_and_what_happened_between() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let path = scratch.join("console.log");
     let console = connected(&engine, &simulator, config(&path));
     echo(&console, b"one\r\ntwo\nthr");
@@ -113,7 +106,7 @@ fn a_log_has_every_line_with_its_time_and_what_happened_between() {
 #[test]
 fn a_log_is_set_aside_when_it_gets_long_and_no_line_is_lost() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let path = scratch.join("console.log");
     let log = LogConfig::new(&path).rotate(4096, 3);
     let console = connected(&engine, &simulator, ConsoleConfig::default().log(log));
@@ -139,7 +132,7 @@ fn a_log_is_set_aside_when_it_gets_long_and_no_line_is_lost() {
 #[test]
 fn a_log_is_opened_again_on_request_and_follows_its_configuration() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let (path, moved) = (scratch.join("console.log"), scratch.join("moved"));
     let console = connected(&engine, &simulator, config(&path));
     echo(&console, b"first\n");
@@ -170,7 +163,7 @@ fn a_log_is_opened_again_on_request_and_follows_its_configuration() {
 #[test]
 fn a_full_disk_and_a_missing_folder_are_reported_and_stop_nothing() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let full = connected(&engine, &simulator, config(Path::new("/dev/full")));
     let mut reader = full.live_reader();
     let mut out = [0; 64];
@@ -212,7 +205,7 @@ fn a_full_disk_and_a_missing_folder_are_reported_and_stop_nothing() {
 fn what_a_console_printed_before_its_engine_ended_is_in_its_log() {
     let (scratch, simulator) = (Scratch::new(), simulator());
     let path = scratch.join("console.log");
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, config(&path));
     echo(&console, b"the end\n");
     drop(engine);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::backend::{Backend, Sink};
 use super::backends::{Backends, Timed};
 use super::console::{ConsoleShared, Input};
-use super::course::{Course, Step, Tell, chance};
+use super::course::{Course, Step, Tell};
 use super::dispatch::{Dispatcher, Task};
 use super::event::EventKind;
 use super::exec::{Exec, ExecConfig};
@@ -17,6 +17,7 @@ use super::wait::{deadline, waiter};
 use crate::config::ConsoleConfig;
 use crate::credentials::CredentialsWatch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::supervisor::chance;
 use crate::sync::{Mutex, now};
 
 /// Calls of a backend in a row before the next one has its turn.
@@ -172,7 +173,7 @@ impl Driver {
     /// The console's configuration is another one.
     pub fn reconfigure(&self) {
         let ConsoleConfig { keep, retry, .. } = self.console.config();
-        self.change(|state, now| state.course.reconfigure(now, keep, retry));
+        self.change(|state, now| state.course.reconfigure(now, keep, &retry));
     }
 
     /// Another backend in the place of this one, at once.

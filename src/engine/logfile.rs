@@ -1,8 +1,10 @@
 //! The log file of a console: what it printed, with the time before each line, and what happened
 //! to it. Written by threads that do nothing else: no shard and no callback waits for a disk.
 //!
-//! Rotation is a few renames, done here: the crates for it bring a calendar and a compressor along,
-//! and hide what the disk says, which is to be reported.
+//! Rotation is a few renames, done here, because what is to be told is exactly what the disk did
+//! not take. Of the crates for it, file-rotate 0.8 says that all was written when the file could
+//! not be opened, panics without the folder, and needs chrono and flate2; the rotating file of
+//! log-io 2.1 does not say how much of a write was taken, and rotates devices as it does files.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -12,6 +12,7 @@ use super::queue::bmclink_event_queue;
 use super::result::bmclink_result;
 use super::table::Table;
 use crate::bmc::Bmc;
+use crate::error::Result;
 use crate::fleet::{Fleet, FleetRun};
 
 /// Many BMCs that are asked the same.
@@ -67,32 +68,23 @@ pub extern "C" fn bmclink_fleet_add(fleet: *mut bmclink_fleet, bmc: *mut bmclink
     })
 }
 
-fn limit(fleet: *mut bmclink_fleet, change: impl FnOnce(Fleet) -> Fleet) -> i32 {
-    guard(|| {
-        let fleet = handle::object(fleet)?;
-        let mut settings = fleet.settings.lock();
-        settings.limits = change(settings.limits.clone());
-        Ok(())
-    })
-}
-
 /// Sets how many BMCs are asked at once, 1 or more. Default 1,024. A BMC whose turn has not come
 /// has no time running.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_fleet_set_at_once(fleet: *mut bmclink_fleet, bmcs: u32) -> i32 {
-    limit(fleet, |fleet| fleet.at_once(bmcs as usize))
+    guard(|| limit(fleet, |fleet| fleet.at_once(bmcs as usize)))
 }
 
 /// Sets how long each BMC has, from when its turn comes. Default 30 s; negative: for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_fleet_set_timeout_ms(fleet: *mut bmclink_fleet, ms: i64) -> i32 {
-    limit(fleet, |fleet| fleet.timeout(timeout(ms)))
+    guard(|| limit(fleet, |fleet| fleet.timeout(timeout(ms))))
 }
 
 /// Sets how long all have together. Default, and when negative: for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_fleet_set_deadline_ms(fleet: *mut bmclink_fleet, ms: i64) -> i32 {
-    limit(fleet, |fleet| fleet.deadline(timeout(ms)))
+    guard(|| limit(fleet, |fleet| fleet.deadline(timeout(ms))))
 }
 
 /// Frees a fleet. Its runs go on. NULL is fine.
@@ -220,4 +212,11 @@ pub extern "C" fn bmclink_event_queue_remove_run(
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_run_free(run: *mut bmclink_run) -> i32 {
     guard(|| handle::free(run))
+}
+
+fn limit(fleet: *mut bmclink_fleet, change: impl FnOnce(Fleet) -> Fleet) -> Result<()> {
+    let fleet = handle::object(fleet)?;
+    let mut settings = fleet.settings.lock();
+    settings.limits = change(settings.limits.clone());
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod bmc;
 mod callback;
 mod command;
 mod console;
+mod console_options;
 mod credentials;
 mod engine;
 mod error;

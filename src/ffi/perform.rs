@@ -111,7 +111,9 @@ const POLICIES: [(&str, PowerRestorePolicy); 3] = [
 ];
 
 macro_rules! commands {
-    ($($name:literal ($($argument:literal),*) |$dialog:ident, $arguments:pat_param| $body:expr;)*) => {
+    ($(
+        $name:literal ($($argument:literal),*) |$dialog:ident, $arguments:pat_param| $body:expr;
+    )*) => {
         /// All of them.
         pub(super) const COMMANDS: &[Entry] = &[$(Entry {
             name: $name,

@@ -5,16 +5,27 @@
 //! or thousands, on the loopback device for whatever speaks IPMI over UDP.
 
 pub mod bmc;
+mod boot;
+mod channel;
 mod chassis;
 mod command;
 pub mod counters;
+mod dcmi;
+mod devices;
+mod fru;
+mod lan;
 mod login;
 mod login15;
+mod misbehaviour;
 pub mod net;
 pub mod options;
 pub mod profile;
 mod program;
 mod rack;
+mod satellite;
+mod sdr;
+mod sel;
+mod sensor;
 pub mod serial;
 mod session;
 pub mod simulator;
@@ -27,7 +38,8 @@ mod tests;
 
 pub use bmc::ManagedSystem;
 pub use counters::Counters;
-pub use options::{BmcOptions, Misbehaviour, SolSizes, User};
+pub use misbehaviour::{Misbehaviour, SolSizes};
+pub use options::{BmcOptions, User};
 pub use profile::{Profile, UnknownProfile};
 pub use serial::{Boot, Echo, Flood, SerialEvent, SerialModel, Shell};
 pub use simulator::{
