@@ -430,3 +430,23 @@ fn credentials_that_change_while_a_bmc_is_added_are_used() {
         bmc.connect(SHORT).expect("the right password");
     }
 }
+
+/// Rather than to panic once it is reached.
+#[test]
+fn a_keepalive_that_no_clock_reaches_is_refused() {
+    let engine = engine(1);
+    let credentials = Credentials::new("admin", "password").expect("legal");
+    let bmc = engine.bmc(BmcConfig::new("127.0.9.1", credentials)).expect("a BMC");
+    for (keepalive, legal) in [
+        (Duration::from_millis(999), false),
+        (Duration::from_secs(1), true),
+        (Duration::from_secs(3600), true),
+        (Duration::from_secs(3601), false),
+        (Duration::MAX, false),
+    ] {
+        let mut config = ConsoleConfig::default();
+        config.keepalive = Some(keepalive);
+        let kind = bmc.console(config).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind, if legal { Ok(()) } else { Err(ErrorKind::Misuse) }, "{keepalive:?}");
+    }
+}
