@@ -124,8 +124,12 @@ class _Hub:
     def add(self, source: Source) -> _Bell:
         """From now on the bell rings when the source has something."""
         bell = _Bell()
-        self._queue.add(source, bell)
         self._sources += 1
+        try:
+            self._queue.add(source, bell)
+        except BaseException:
+            self.remove(source)
+            raise
         loop = self._loop()
         if not self._watching and loop is not None:
             loop.add_reader(self._descriptor, self._on_ready)

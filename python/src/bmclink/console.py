@@ -248,6 +248,12 @@ class Console:
     #: The same: `break` is a word of Python's.
     break_ = send_break
 
+    def begin_break(self) -> None:
+        """Has a break sent behind everything written before it, and does not wait."""
+        code = lib.console_send_break(self._handle.number, 0)
+        if code != ERR_TIMED_OUT:
+            check(code)
+
     def resize(self, columns: int, rows: int) -> None:
         """Tells a command that its window has another size; SOL has none."""
         check(lib.console_resize(self._handle.number, columns, rows))

@@ -275,8 +275,12 @@ def last_error(code: int) -> BmcError:
     kind = BY_CODE.get(code, BmcError)
     if lib.last_error_code() != code:
         return kind(lib.error_text(code).decode())
+    text = lib.last_error().decode(errors="replace")
+    if kind is Misuse and text.endswith("was freed, or never was one"):
+        # Every handle here was one: another thread has closed the object.
+        return Closed("it was closed")
     return kind(
-        lib.last_error().decode(errors="replace"),
+        text,
         advice=lib.last_error_advice().decode(errors="replace"),
         stage=Stage(lib.last_error_stage()),
         status=lib.last_error_status(),
@@ -288,7 +292,7 @@ def error_of(code: int) -> Optional[BmcError]:
     """What a function that tells a reason has told; `None` for 0."""
     if code == 0:
         return None
-    if code == Misuse.code:
-        # Either the reason is misuse, or the call was.
-        raise last_error(code)
-    return last_error(code)
+    error = last_error(code)
+    if isinstance(error, Closed) and code == Misuse.code:
+        raise error
+    return error

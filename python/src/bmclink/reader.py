@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Optional
 from ._handle import BUFFER_LEN, Handle, buffer, check, sliced
 from ._native import lib
 from .enums import Event
-from .errors import Closed, TimedOut, error_of
+from .errors import Closed, Misuse, TimedOut, error_of
 from .events import ConsoleEvent
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class _Deadline:
     """What is left of a timeout that several waits share."""
 
     def __init__(self, timeout: Optional[float]) -> None:
+        if timeout is not None and timeout != timeout:
+            raise Misuse("a timeout that is not a number")
         self._until = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> Optional[float]:
