@@ -18,7 +18,7 @@ use crate::sequence::Finder;
 /// How long the input is not read while a break is on its way.
 const BREAK_TIME: Duration = Duration::from_secs(2);
 /// The start of a break string is taken for text when nothing follows for so long.
-const HOLD_TIME_MS: u8 = 250;
+const HOLD_TIME_MS: u16 = 1000;
 /// Somebody who types in vain is told so once in this time, and has it tried again.
 const VAIN_TIME: Duration = Duration::from_secs(5);
 /// How long the BMC may take for the rest when the input has ended.
@@ -71,6 +71,8 @@ impl Input {
                     is_readable(PollTimeout::NONE);
                     continue;
                 }
+                // Its other end was closed with output in it that nobody had read.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
                 // The terminal is gone.
                 Err(_) if io::stdin().is_terminal() => break,
                 Err(error) => return End::Failed(Failure::io("standard input", &error)),
@@ -87,7 +89,7 @@ impl Input {
         loop {
             let why = self.console.why();
             let failed = why.state == ConsoleState::Unconnected && why.reason.is_some();
-            if failed || why.state == ConsoleState::Connected || why.epoch > 0 || has_hung_up() {
+            if failed || why.state == ConsoleState::Connected || why.epoch > 0 {
                 return;
             }
             self.console.wait_state(why.state, LOOK_TIME);
@@ -127,11 +129,14 @@ impl Input {
     /// Blocks while the BMC is slower than the input; without a connection the bytes are dropped.
     fn send(&mut self, text: &mut Vec<u8>) -> Result<(), End> {
         let mut rest = text.as_slice();
-        // The first look may find an end with all of the input still to be read.
+        // A pipe says so while all that was written to it is still to be read.
         let mut ended: Option<Instant> = None;
         while !rest.is_empty() {
             match self.console.write(rest, LOOK_TIME) {
-                Ok(len) => rest = &rest[len..],
+                Ok(len) => {
+                    rest = &rest[len..];
+                    ended = None;
+                }
                 Err(error) if error.kind() == ErrorKind::Closed => return Err(End::Quit),
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
                     if has_hung_up()

@@ -87,10 +87,9 @@ fn start_log(verbose: u8) {
 }
 
 fn run(options: &Options, signals: Signals) -> Result<u8, Failure> {
-    let host = options.target.host.as_deref().unwrap_or_default();
     let mut console_config = options.console()?.replay_len(REPLAY_LEN);
     console_config.input_len = PASTE_LEN;
-    let config = options.target.adjust(options.target.bmc(host, false)?);
+    let config = options.bmc()?;
     let user = options.target.user.as_deref().unwrap_or_default();
     let peer = format!("{user}@{}:{}", config.host, config.port);
     let password = password_file(options, &config, user)?;
@@ -188,7 +187,7 @@ fn copy(
                 }
             }
             EventKind::Disconnected { reason, .. } if exit_on_loss => {
-                return End::Failed(Failure::from((*reason).clone()));
+                return End::Failed(markers.failure(&reason));
             }
             event => {
                 if let Some(text) = markers.text(&event, bmc) {

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use bmclink::{Bmc, Error, ErrorKind, EventKind};
 
+use crate::failure::Failure;
+
 /// Puts events into words, and keeps quiet about what was said already.
 pub struct Markers {
     /// As `admin@bmc7:623`.
@@ -22,6 +24,10 @@ impl Markers {
     pub fn text(&mut self, event: &EventKind<'_>, bmc: &Bmc) -> Option<String> {
         Some(match event {
             EventKind::Connected => self.connected(bmc),
+            // By this program, which has its reason.
+            EventKind::Disconnected { reason, .. } if reason.kind() == ErrorKind::Closed => {
+                return None;
+            }
             EventKind::Disconnected { reason, next_try, .. } => {
                 let now = Instant::now();
                 let wait = next_try.map(|at| at.saturating_duration_since(now));
@@ -47,6 +53,15 @@ impl Markers {
         let suite = bmc.status().cipher_suite;
         let suite = suite.map(|suite| format!(", cipher suite {suite}")).unwrap_or_default();
         format!("connected to {}{suite}", self.peer)
+    }
+
+    /// What the end of a connection, or of an attempt, is when the program shall end with it.
+    pub fn failure(&self, reason: &Error) -> Failure {
+        if self.connected {
+            Failure::lost(reason.clone())
+        } else {
+            Failure::from(reason.clone()).of(&format!("cannot connect to {}", self.peer))
+        }
     }
 
     /// A loss is always told, attempts that fail for the same reason again and again only once.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bmclink::ConsoleConfig;
+use bmclink::{BmcConfig, ConsoleConfig};
 use clap::{ArgAction, Parser};
 
 use crate::escape::EscapeCharacter;
@@ -57,6 +57,11 @@ pub struct Options {
     /// End when a connection cannot be made or is lost
     #[arg(long)]
     pub exit_on_loss: bool,
+    /// Seconds without any answer after which the connection is taken for lost; a BMC that restarts
+    /// often shows sooner
+    #[arg(long, value_name = "S", default_value_t = 45,
+          value_parser = clap::value_parser!(u16).range(1..=3600))]
+    lost_after: u16,
     /// When the input has ended, wait until the console is silent for so long
     #[arg(long, value_name = "MS", default_value_t = 500)]
     linger: u32,
@@ -74,6 +79,14 @@ pub struct Options {
 impl Options {
     pub fn linger(&self) -> Duration {
         Duration::from_millis(self.linger.into())
+    }
+
+    /// The BMC, who logs in, and how.
+    pub fn bmc(&self) -> Result<BmcConfig, Failure> {
+        let host = self.target.host.as_deref().unwrap_or_default();
+        let mut config = self.target.adjust(self.target.bmc(host, false)?);
+        config.timing.lost_after = Duration::from_secs(self.lost_after.into());
+        Ok(config)
     }
 
     /// How the console is run.
