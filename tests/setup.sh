@@ -41,6 +41,11 @@ need g++ has_program g++
 need make has_program make
 need libc6-dev has_c_headers
 need valgrind has_program valgrind
+# Both come as services too, which end at once: their configurations have no console.
+need conman has_program conmand
+need conserver-server has_program conserver
+need conserver-client has_program console
+need perl-base has_program perl
 need python3 has_program python3
 need python3-venv has_venv
 
