@@ -457,9 +457,11 @@ fn exit_on_loss_says_the_cause() {
     assert_eq!(code, Some(6), "{said}");
     assert!(said.contains("managed system stopped answering"), "{said}");
 
-    let mut command = sol_at(address);
-    command.args(["--exit-on-loss", "-P", "password"]);
-    expect(command, 4, &["cannot connect to", "port unreachable"]);
+    for (silent, start) in [(None, "[bmclink: "), (Some("--silent"), "sol: ")] {
+        let mut command = sol_at(address);
+        command.args(["--exit-on-loss", "-P", "password"]).args(silent);
+        expect(command, 4, &[&format!("{start}cannot connect to"), "port unreachable"]);
+    }
 }
 
 #[test]
