@@ -5,6 +5,13 @@
 //! ipmitool -I lanplus -H 127.0.0.1 -p 6230 -U admin -P password -C 17 sol activate
 //! ```
 //!
+//! Behind it are sensors, an event log, FRU inventories, users, DCMI and a satellite controller at
+//! 2Ch that `ipmitool -t 0x2c` reaches; `--misbehave` makes it as wrong as some real BMC is:
+//!
+//! ```text
+//! cargo run --example bmc_sim -- --misbehave busy_first=3 --misbehave sdr_no_end
+//! ```
+//!
 //! Prints one line when it is ready, runs until SIGTERM or SIGINT, then says what it did.
 
 use std::io::Write;
@@ -14,7 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bmclink::sim::net::Faults;
-use bmclink::sim::{BmcOptions, Profile, Serial, Simulator, SimulatorOptions};
+use bmclink::sim::{BmcOptions, Misbehaviour, Profile, Serial, Simulator, SimulatorOptions};
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 
@@ -58,6 +65,15 @@ struct Arguments {
     /// How long a datagram travels, in milliseconds
     #[arg(long, default_value = "0..0", value_parser = delay, value_name = "A..B")]
     delay_ms: Delay,
+    /// A knob to turn, and a value where it takes one; may be repeated, see `--misbehave help`
+    #[arg(long, value_name = "KNOB[=VALUE]")]
+    misbehave: Vec<String>,
+    /// How long the host takes to follow a power command, in milliseconds
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    power_delay_ms: u32,
+    /// How many entries the SEL holds
+    #[arg(long, default_value_t = 512, value_name = "N")]
+    sel_capacity: u16,
     /// Decides what is random: the same seed gives the same faults
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -75,7 +91,18 @@ fn main() -> ExitCode {
     signals.add(Signal::SIGTERM);
     signals.thread_block().expect("these signals can be blocked");
 
-    let simulator = match Simulator::start(simulator_options(&arguments)) {
+    if arguments.misbehave.iter().any(|knob| knob == "help") {
+        list_knobs();
+        return ExitCode::SUCCESS;
+    }
+    let quirks = match quirks(&arguments.misbehave) {
+        Ok(quirks) => quirks,
+        Err(knob) => {
+            eprintln!("bmc_sim: no such knob or value: {knob}; --misbehave help lists them");
+            return ExitCode::FAILURE;
+        }
+    };
+    let simulator = match Simulator::start(simulator_options(&arguments, quirks)) {
         Ok(simulator) => simulator,
         Err(error) => {
             eprintln!("bmc_sim: {error}");
@@ -95,10 +122,26 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn simulator_options(arguments: &Arguments) -> SimulatorOptions {
+fn list_knobs() {
+    println!("knobs: {}", Misbehaviour::FLAGS.join(" "));
+    println!("with a value: {}", Misbehaviour::VALUES.join(" "));
+}
+
+fn quirks(knobs: &[String]) -> Result<Misbehaviour, &String> {
+    let mut quirks = Misbehaviour::default();
+    match knobs.iter().find(|knob| !quirks.set(knob)) {
+        Some(unknown) => Err(unknown),
+        None => Ok(quirks),
+    }
+}
+
+fn simulator_options(arguments: &Arguments, quirks: Misbehaviour) -> SimulatorOptions {
     let mut bmc = BmcOptions {
         profile: arguments.profile,
         k_g: arguments.kg.to_vec(),
+        power_delay: Duration::from_millis(arguments.power_delay_ms.into()),
+        sel_capacity: arguments.sel_capacity,
+        quirks,
         ..BmcOptions::default()
     };
     let admin = bmc.users.iter_mut().find(|user| user.name == b"admin");

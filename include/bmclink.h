@@ -30,6 +30,9 @@
  *                  what functions of yours carry (bmclink_backend_open)
  *     reader       one of many that see all a console prints, and all that happens to it
  *     event_queue  which of many consoles have something; one file descriptor for all of them
+ *     command      a management command and what it is given: bmclink_command_new lists them
+ *     result       what a command gave: rows of named values
+ *     fleet        many BMCs that are asked the same, and a run of that: bmclink_fleet_run
  *     stats        what an engine or a BMC counted, at one moment
  *     sim          simulated BMCs, to try all this without hardware
  *
@@ -70,6 +73,21 @@
  * bmclink_console_why says how it stands and when it is tried again, bmclink_bmc_reconfigure,
  * bmclink_console_reconfigure and bmclink_credentials_update change what it is connected with, and
  * bmclink_console_options_set_log_file has all of it written to a file.
+ *
+ *
+ * Commands
+ *
+ * bmclink_bmc_power_status and bmclink_bmc_power do what is wanted most. All others have a name:
+ *
+ *     bmclink_command_new("device_id", &command);
+ *     bmclink_bmc_run(bmc, command, 10000, &result);
+ *     bmclink_result_number(result, 0, "manufacturer_id", &number);
+ *     bmclink_result_text(result, 0, "firmware_revision");
+ *
+ * and so for thousands at once, each with its own result or error, as they come:
+ *
+ *     bmclink_fleet_run(fleet, command, &run);
+ *     while (bmclink_run_next(run, -1, &index, &code, &result) == 1) ...
  *
  *
  * Calls
@@ -122,7 +140,7 @@
  * something is added. A program works with a library whose major number is the same and whose
  * minor number is not smaller: see bmclink_abi_version.
  */
-#define BMCLINK_ABI_VERSION 2
+#define BMCLINK_ABI_VERSION 3
 
 /**
  * What a function returns when it worked and has nothing to count.
@@ -481,7 +499,8 @@ typedef enum bmclink_timing {
  */
 typedef enum bmclink_state {
     /**
-     * Not connected, and nobody tries.
+     * Not connected, and not being connected; maybe another try is planned: see
+     * bmclink_console_why.
      */
     BMCLINK_STATE_UNCONNECTED = 0,
     /**
@@ -860,6 +879,28 @@ typedef enum bmclink_ready {
 } bmclink_ready;
 
 /**
+ * What kind of value it is.
+ */
+typedef enum bmclink_value {
+    /**
+     * A whole number, or 0 and 1 for no and yes: bmclink_result_number.
+     */
+    BMCLINK_VALUE_NUMBER = 1,
+    /**
+     * A number with a fraction: bmclink_result_real.
+     */
+    BMCLINK_VALUE_REAL = 2,
+    /**
+     * A text in UTF-8: bmclink_result_text.
+     */
+    BMCLINK_VALUE_TEXT = 3,
+    /**
+     * Bytes: bmclink_result_bytes.
+     */
+    BMCLINK_VALUE_BYTES = 4,
+} bmclink_value;
+
+/**
  * What carries the bytes of a console, as functions of the caller's: its own transport only.
  * Waiting, readers, replay, states and retries are the console's.
  *
@@ -881,6 +922,12 @@ typedef struct bmclink_bmc bmclink_bmc;
  * options can be used for many BMCs, with another host each.
  */
 typedef struct bmclink_bmc_options bmclink_bmc_options;
+
+/**
+ * A management command and what it is given. The same one can be used for many BMCs, again and
+ * again.
+ */
+typedef struct bmclink_command bmclink_command;
 
 /**
  * The serial console of one BMC, by Serial over LAN. Bytes go through unchanged, all 256 values
@@ -925,9 +972,25 @@ typedef struct bmclink_event_queue bmclink_event_queue;
 typedef struct bmclink_exec_options bmclink_exec_options;
 
 /**
+ * Many BMCs that are asked the same.
+ */
+typedef struct bmclink_fleet bmclink_fleet;
+
+/**
  * One attached reader of a console: its own place in what the console printed.
  */
 typedef struct bmclink_reader bmclink_reader;
+
+/**
+ * What a command gave: rows of named values. Which ones, is said of each command at
+ * bmclink_command_new; a value the BMC does not give is not there.
+ */
+typedef struct bmclink_result bmclink_result;
+
+/**
+ * What comes of a fleet being asked something.
+ */
+typedef struct bmclink_run bmclink_run;
 
 /**
  * Simulated BMCs on the loopback device, with threads of their own.
@@ -1496,8 +1559,8 @@ int32_t bmclink_console_options_set_retransmit_ms(struct bmclink_console_options
                                                   uint32_t max_ms);
 
 /**
- * Sends an empty packet after so many milliseconds without input, 1000 or more. Default 0: never.
- * For BMCs that cut idle consoles; the session has keepalives of its own.
+ * Sends an empty packet after so many milliseconds without input, 1000 to 3600000. Default 0:
+ * never. For BMCs that cut idle consoles; the session has keepalives of its own.
  */
 int32_t bmclink_console_options_set_keepalive_ms(struct bmclink_console_options *options,
                                                  uint32_t keepalive_ms);
@@ -1564,7 +1627,8 @@ int32_t bmclink_console_open(struct bmclink_bmc *bmc,
  *
  * What is about SOL itself (instance, take-over, clear, retransmission, keepalive) closes SOL and
  * opens it again; readers are told and wait meanwhile. The rest breaks nothing, and neither do
- * equal options. A console that is kept and not connected is tried at once.
+ * equal options. A console that is kept and not connected is tried at once; one that is kept no
+ * more is not tried again.
  *
  * Does not wait for that. Fails with BMCLINK_ERR_MISUSE for options out of range, with
  * BMCLINK_ERR_CLOSED when the console is closed, with BMCLINK_ERR_BUSY when it is to be kept and
@@ -2139,6 +2203,262 @@ const char *bmclink_stat_name(int32_t stat);
 int32_t bmclink_stats_free(struct bmclink_stats *stats);
 
 /**
+ * Makes a command by its name. To be freed with bmclink_command_free. Does not block.
+ *
+ * Names, what each takes (in brackets when it can be left out), and what it gives:
+ *
+ * - raw: net_fn, cmd, [lun], [data] -> completion_code, data (bytes). See bmclink_bmc_raw.
+ * - device_id -> device_id, device_revision, provides_device_sdrs, busy, firmware_revision,
+ *   ipmi_version (texts), additional_device_support, manufacturer_id, product_id,
+ *   auxiliary_firmware_revision (bytes).
+ * - system_guid -> guid (16 bytes as sent).
+ * - self_test -> result ("passed", "not implemented", "corrupted", "hardware error", "other"),
+ *   detail.
+ * - cold_reset, warm_reset. Of the BMC, which ends all sessions.
+ * - chassis_status -> power_on, power_overload, power_interlock, power_fault,
+ *   power_control_fault, restore_policy ("off", "previous", "on"), last_power_event, intrusion,
+ *   front_panel_lockout, drive_fault, cooling_fault, identify ("off", "timed", "on"),
+ *   front_panel_buttons.
+ * - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms] -> power_on (when
+ *   it was waited for).
+ * - identify: [seconds] (15, 0 to 255), [on] (1: until it is switched off; 0: off).
+ * - set_power_restore_policy: policy ("off", "previous", "on").
+ *
+ * Numbers unless said otherwise; data is bytes; what has words is a text. Fails with
+ * BMCLINK_ERR_MISUSE when there is no command of that name.
+ */
+BMCLINK_MUST_USE int32_t bmclink_command_new(const char *name, struct bmclink_command **command);
+
+/**
+ * Gives it a number. Fails with BMCLINK_ERR_MISUSE when the command takes nothing of that name.
+ * What is out of range is found when the command is used.
+ */
+int32_t bmclink_command_set_number(struct bmclink_command *command,
+                                   const char *name,
+                                   int64_t value);
+
+/**
+ * Gives it a text in UTF-8. Fails as bmclink_command_set_number does.
+ */
+int32_t bmclink_command_set_text(struct bmclink_command *command,
+                                 const char *name,
+                                 const char *value);
+
+/**
+ * Gives it bytes. Fails as bmclink_command_set_number does.
+ */
+int32_t bmclink_command_set_bytes(struct bmclink_command *command,
+                                  const char *name,
+                                  const void *bytes,
+                                  size_t len);
+
+/**
+ * Frees a command. Calls that use it go on. NULL is fine.
+ */
+int32_t bmclink_command_free(struct bmclink_command *command);
+
+/**
+ * Has a BMC carry a command out, and blocks until it has or `timeout_ms` is over. Logs in first
+ * when no session is up.
+ *
+ * `result` gets what it gave, to be freed with bmclink_result_free; a command that gives nothing
+ * gives a result without rows. `result` may be NULL.
+ *
+ * A completion code other than 0 is BMCLINK_ERR_COMPLETION, and D4h, which is about the user's
+ * rights, BMCLINK_ERR_PRIVILEGE: see bmclink_last_error_completion_code. Also fails as bmclink_bmc_connect does, with
+ * BMCLINK_ERR_MISUSE for arguments out of range, with BMCLINK_ERR_PEER_MISBEHAVED for a response
+ * that cannot be read, with BMCLINK_ERR_CANCELLED by bmclink_bmc_cancel.
+ */
+int32_t bmclink_bmc_run(struct bmclink_bmc *bmc,
+                        struct bmclink_command *command,
+                        int64_t timeout_ms,
+                        struct bmclink_result **result);
+
+/**
+ * Ends all commands that are under way on this handle, in other threads, with
+ * BMCLINK_ERR_CANCELLED. Later ones are not touched; what was sent may be carried out all the
+ * same. Does not block.
+ */
+int32_t bmclink_bmc_cancel(struct bmclink_bmc *bmc);
+
+/**
+ * Whether the host is on: 1 or 0. Blocks as bmclink_bmc_run does, and fails like it.
+ */
+int32_t bmclink_bmc_power_status(struct bmclink_bmc *bmc, int64_t timeout_ms);
+
+/**
+ * Switches the host: `action` is "off", "on", "cycle", "reset", "diag" or "soft".
+ *
+ * Waits for the power to be as it is to be, at most `wait_ms`; 0 does not wait. `timeout_ms` is
+ * for all of it. Never sent again when an answer may just be late: BMCLINK_ERR_OUTCOME_UNKNOWN
+ * then. Otherwise as bmclink_bmc_run.
+ */
+int32_t bmclink_bmc_power(struct bmclink_bmc *bmc,
+                          const char *action,
+                          int64_t wait_ms,
+                          int64_t timeout_ms);
+
+/**
+ * How many rows there are, 0 or more. Does not block.
+ */
+int64_t bmclink_result_rows(struct bmclink_result *result);
+
+/**
+ * How many values a row has, 0 or more. Fails with BMCLINK_ERR_MISUSE when there is no such row.
+ */
+int64_t bmclink_result_fields(struct bmclink_result *result, uint64_t row);
+
+/**
+ * The name of a value of a row, by its place from 0: a text that lives as long as the result;
+ * NULL when there is none.
+ */
+const char *bmclink_result_name(struct bmclink_result *result, uint64_t row, uint64_t place);
+
+/**
+ * The kind of a value, one of BMCLINK_VALUE_*; 0 when the row has no value of that name.
+ */
+int32_t bmclink_result_kind(struct bmclink_result *result, uint64_t row, const char *name);
+
+/**
+ * Gives a whole number. Fails with BMCLINK_ERR_MISUSE when the row has none of that name, and
+ * writes nothing then.
+ */
+int32_t bmclink_result_number(struct bmclink_result *result,
+                              uint64_t row,
+                              const char *name,
+                              int64_t *value);
+
+/**
+ * Gives a number with a fraction, or a whole one as such. Fails as bmclink_result_number does.
+ */
+int32_t bmclink_result_real(struct bmclink_result *result,
+                            uint64_t row,
+                            const char *name,
+                            double *value);
+
+/**
+ * The value as a text, whatever its kind: bytes in hexadecimal. It lives as long as the result;
+ * NULL when the row has none of that name.
+ */
+const char *bmclink_result_text(struct bmclink_result *result, uint64_t row, const char *name);
+
+/**
+ * Copies bytes to `buffer`, at most `capacity` of them, and gives how many there are, also when
+ * that is more. Of a text, its bytes without a NUL. `buffer` may be NULL when `capacity` is 0.
+ * Fails as bmclink_result_number does.
+ */
+int64_t bmclink_result_bytes(struct bmclink_result *result,
+                             uint64_t row,
+                             const char *name,
+                             void *buffer,
+                             size_t capacity);
+
+/**
+ * Frees a result, and all texts in it. NULL is fine.
+ */
+int32_t bmclink_result_free(struct bmclink_result *result);
+
+/**
+ * Makes a fleet without BMCs. To be freed with bmclink_fleet_free. Does not block.
+ */
+BMCLINK_MUST_USE int32_t bmclink_fleet_new(struct bmclink_fleet **fleet);
+
+/**
+ * Adds a BMC, and gives its index: 0 for the first, then counting up. The fleet keeps the BMC,
+ * also when its handle is freed.
+ */
+int64_t bmclink_fleet_add(struct bmclink_fleet *fleet, struct bmclink_bmc *bmc);
+
+/**
+ * Sets how many BMCs are asked at once, 1 or more. Default 1,024. A BMC whose turn has not come
+ * has no time running.
+ */
+int32_t bmclink_fleet_set_at_once(struct bmclink_fleet *fleet, uint32_t bmcs);
+
+/**
+ * Sets how long each BMC has, from when its turn comes. Default 30 s; negative: for ever.
+ */
+int32_t bmclink_fleet_set_timeout_ms(struct bmclink_fleet *fleet, int64_t ms);
+
+/**
+ * Sets how long all have together. Default, and when negative: for ever.
+ */
+int32_t bmclink_fleet_set_deadline_ms(struct bmclink_fleet *fleet, int64_t ms);
+
+/**
+ * Frees a fleet. Its runs go on. NULL is fine.
+ */
+int32_t bmclink_fleet_free(struct bmclink_fleet *fleet);
+
+/**
+ * Begins to ask every BMC of the fleet, as bmclink_bmc_run would. What comes of it is given by
+ * bmclink_run_next. To be freed with bmclink_run_free. Does not block.
+ *
+ * A dead or slow BMC delays no other; an error of one is its row. Changes of the fleet and of
+ * the command are for later runs. Fails with BMCLINK_ERR_MISUSE when none is to be asked at once,
+ * with BMCLINK_ERR_IO when there is no thread to be had: a run has one.
+ */
+BMCLINK_MUST_USE
+int32_t bmclink_fleet_run(struct bmclink_fleet *fleet,
+                          struct bmclink_command *command,
+                          struct bmclink_run **run);
+
+/**
+ * Gives what came of the next BMC that is done, and blocks until `timeout_ms` for it: 1 and
+ * the three outputs, or 0 when every BMC has had its row.
+ *
+ * `index` gets which one it is, as bmclink_fleet_add numbered it. `code` gets 0, or an error
+ * code; then this thread's last error is that BMC's. `result` gets what it gave, to be freed with
+ * bmclink_result_free, or NULL when there was an error; it may be NULL.
+ *
+ * Fails with BMCLINK_ERR_TIMED_OUT, and writes nothing then.
+ */
+int32_t bmclink_run_next(struct bmclink_run *run,
+                         int64_t timeout_ms,
+                         uint64_t *index,
+                         int32_t *code,
+                         struct bmclink_result **result);
+
+/**
+ * How many BMCs have not given their row yet, 0 or more. Does not block.
+ */
+int64_t bmclink_run_left(struct bmclink_run *run);
+
+/**
+ * Ends what is not done: the rows of these BMCs have BMCLINK_ERR_CANCELLED and come at once. Does
+ * not block.
+ */
+int32_t bmclink_run_cancel(struct bmclink_run *run);
+
+/**
+ * A file descriptor that is readable while bmclink_run_next would give a row, or 0, at once. For
+ * poll, epoll and event loops.
+ *
+ * It is the run's until that is freed; it is not to be closed, read from or written to.
+ */
+int32_t bmclink_run_fd(struct bmclink_run *run);
+
+/**
+ * Adds a run to an event queue, to be reported with `key` and BMCLINK_READY_READABLE when there is
+ * a new row, and when there are no more. A run that is freed leaves the queue by itself. Fails
+ * with BMCLINK_ERR_MISUSE when it is in this queue already. Does not block.
+ */
+int32_t bmclink_event_queue_add_run(struct bmclink_event_queue *queue,
+                                    struct bmclink_run *run,
+                                    uint64_t key);
+
+/**
+ * Takes a run out. Fails with BMCLINK_ERR_MISUSE when it is not in this queue. Does not block.
+ */
+int32_t bmclink_event_queue_remove_run(struct bmclink_event_queue *queue, struct bmclink_run *run);
+
+/**
+ * Frees a run: what is not done is cancelled, and waits in other threads end. NULL is fine. Blocks
+ * for a moment at most, until its thread has ended.
+ */
+int32_t bmclink_run_free(struct bmclink_run *run);
+
+/**
  * Starts simulated BMCs on the loopback device: complete ones, with users "admin" (password
  * "password"), "operator" and "user" (passwords like the names).
  *
@@ -2199,6 +2519,50 @@ int32_t bmclink_sim_set_password(struct bmclink_sim *sim,
                                  size_t user_name_len,
                                  const void *password,
                                  size_t password_len);
+
+/**
+ * Has BMC `index`, from 0, answer a command `ms` milliseconds late from now on, or, with 0, at
+ * once again. `net_fn` is that of the request. Does not block.
+ */
+int32_t bmclink_sim_set_delay_ms(struct bmclink_sim *sim,
+                                 uint32_t index,
+                                 uint8_t net_fn,
+                                 uint8_t cmd,
+                                 uint32_t ms);
+
+/**
+ * Has BMC `index`, from 0, answer a command with a completion code, the next `times` times.
+ * `net_fn` is that of the request. Does not block.
+ */
+int32_t bmclink_sim_refuse(struct bmclink_sim *sim,
+                           uint32_t index,
+                           uint8_t net_fn,
+                           uint8_t cmd,
+                           uint8_t completion_code,
+                           uint32_t times);
+
+/**
+ * Has BMC `index`, from 0, do something wrong from now on that real BMCs do: `name` is
+ * NUL-terminated, and one of the names that `bmc_sim --help` lists. An unknown one fails with
+ * BMCLINK_ERR_MISUSE and a text that lists all. Does not block.
+ */
+int32_t bmclink_sim_misbehave(struct bmclink_sim *sim, uint32_t index, const char *name);
+
+/**
+ * Gives what BMC `index`, from 0, counted since it was started: `name` is NUL-terminated and one
+ * of those below, `value` gets the number. Does not block.
+ *
+ * datagrams_in, datagrams_out, open_session, rakp1, rakp3, setup_refused, sessions_opened,
+ * sessions_closed, sessions_expired, commands, retransmitted_requests, activate_payload,
+ * deactivate_payload, sol_in, sol_out, sol_retransmits, sol_duplicates_in, bad_auth_code,
+ * unknown_session, dropped: packets and sessions of these kinds, as it sees them.
+ *
+ * Fails with BMCLINK_ERR_MISUSE when there is no counter of that name.
+ */
+int32_t bmclink_sim_counter(struct bmclink_sim *sim,
+                            uint32_t index,
+                            const char *name,
+                            uint64_t *value);
 
 /**
  * Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is

@@ -6,42 +6,18 @@ mod support;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bmclink::{
-    Backend, Console, ConsoleConfig, ConsoleState, Engine, EngineConfig, Error, ErrorKind,
-    EventKind, LogConfig, Reader, Result, RetryConfig, Sink,
+    Backend, Console, ConsoleConfig, ConsoleState, Error, ErrorKind, EventKind, LogConfig, Result,
+    RetryConfig, Sink,
 };
+use support::{engine, read_exactly, until};
 
 const LONG: Duration = Duration::from_secs(20);
 /// Time in which something that must not happen would have.
 const AFTER: Duration = Duration::from_millis(100);
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 1;
-    Engine::new(config).expect("an engine")
-}
-
-/// Waits until something is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn read(reader: &mut Reader, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    while bytes.len() < len {
-        let len = reader.read(&mut buffer, LONG).expect("more");
-        bytes.extend_from_slice(&buffer[..len]);
-    }
-    bytes
-}
 
 fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
@@ -174,12 +150,12 @@ impl Gate {
 fn echoes(console: &Console, text: &str) {
     let mut reader = console.live_reader();
     console.write_all(text.as_bytes(), LONG).expect("room");
-    assert_eq!(read(&mut reader, text.len()), text.as_bytes());
+    assert_eq!(read_exactly(&mut reader, text.len()), text.as_bytes());
 }
 
 #[test]
 fn an_echo_gets_states_readers_replay_and_its_end() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
     assert_eq!(console.state(), ConsoleState::Unconnected);
@@ -191,15 +167,15 @@ fn an_echo_gets_states_readers_replay_and_its_end() {
     let mut early = console.reader();
     console.write_all(b"hello", LONG).expect("room");
     console.drain(LONG).expect("taken");
-    assert_eq!(read(&mut early, 5), b"hello");
+    assert_eq!(read_exactly(&mut early, 5), b"hello");
     let mut late = console.reader();
-    assert_eq!(read(&mut late, 5), b"hello", "the past is replayed");
+    assert_eq!(read_exactly(&mut late, 5), b"hello", "the past is replayed");
     console.write_all(b"again", LONG).expect("room");
-    assert_eq!(read(&mut late, 5), b"again");
+    assert_eq!(read_exactly(&mut late, 5), b"again");
 
     console.close(LONG).expect("closed");
     assert_eq!(kind(console.connect(LONG)), Some(ErrorKind::Closed));
-    assert_eq!(read(&mut early, 5), b"again");
+    assert_eq!(read_exactly(&mut early, 5), b"again");
     assert_eq!(kind(early.read(&mut [0; 8], LONG)), Some(ErrorKind::Closed));
     assert!(seen.dropped.load(Ordering::SeqCst), "a closed console keeps nothing");
     assert_eq!(seen.calls(), ["start", "write hello", "write again", "stop"]);
@@ -207,7 +183,7 @@ fn an_echo_gets_states_readers_replay_and_its_end() {
 
 #[test]
 fn input_and_breaks_keep_their_order_and_a_full_backend_is_waited_for() {
-    let engine = engine();
+    let engine = engine(1);
     let (mut probe, seen) = Probe::echo();
     let room = Arc::new(AtomicUsize::new(3));
     let shared = room.clone();
@@ -244,7 +220,7 @@ fn input_and_breaks_keep_their_order_and_a_full_backend_is_waited_for() {
 
 #[test]
 fn a_loss_is_told_and_tried_again() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, kept()).expect("a console");
     until("connected", || console.state() == ConsoleState::Connected);
@@ -252,7 +228,7 @@ fn a_loss_is_told_and_tried_again() {
         let mut reader = console.live_reader();
         seen.sink(round - 1).bytes(b"last");
         seen.sink(round - 1).ended(Error::with_text(ErrorKind::Lost, "the far end is gone"));
-        assert_eq!(read(&mut reader, 4), b"last", "what it said before its end is heard");
+        assert_eq!(read_exactly(&mut reader, 4), b"last", "what it said before its end is heard");
         until("another one", || console.stats().epoch == round as u64 + 1);
     }
     until("all stopped", || seen.count("stop") == 5);
@@ -263,7 +239,7 @@ fn a_loss_is_told_and_tried_again() {
 
 #[test]
 fn a_failed_start_is_one_error_and_an_attach_tries_at_once() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::new(|number, sink| {
         if number == 1 {
             return Err(Error::with_text(ErrorKind::Password, "wrong password"));
@@ -285,7 +261,7 @@ fn a_failed_start_is_one_error_and_an_attach_tries_at_once() {
 
 #[test]
 fn a_console_on_demand_is_there_while_somebody_is() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let config = ConsoleConfig::default().on_demand(Duration::from_millis(20));
     let console = engine.console(probe, config).expect("a console");
@@ -302,7 +278,7 @@ fn a_console_on_demand_is_there_while_somebody_is() {
 
 #[test]
 fn a_panic_ends_an_attempt_and_nothing_else() {
-    let engine = engine();
+    let engine = engine(1);
     let (other, _) = Probe::echo();
     let other = engine.console(other, ConsoleConfig::default()).expect("a console");
     other.connect(LONG).expect("connected");
@@ -333,7 +309,7 @@ fn a_panic_ends_an_attempt_and_nothing_else() {
 
 #[test]
 fn sinks_of_the_past_are_dead() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, kept()).expect("a console");
     until("connected", || console.state() == ConsoleState::Connected);
@@ -345,7 +321,7 @@ fn sinks_of_the_past_are_dead() {
     assert!(!old.is_alive() && !old.bytes(b"old") && !old.connected() && !old.writable());
     assert!(!old.ended(Error::with_text(ErrorKind::Lost, "old")));
     assert!(seen.sink(0).bytes(b"new"));
-    assert_eq!(read(&mut reader, 3), b"new");
+    assert_eq!(read_exactly(&mut reader, 3), b"new");
     assert_eq!((console.state(), console.stats().epoch), (ConsoleState::Connected, 2));
 
     let last = seen.sink(0);
@@ -356,7 +332,7 @@ fn sinks_of_the_past_are_dead() {
 
 #[test]
 fn another_backend_takes_over_at_once_and_whoever_waits_gets_its_result() {
-    let engine = engine();
+    let engine = engine(1);
     // It never says anything.
     let (probe, first) = Probe::new(|_, _| Ok(()));
     let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
@@ -404,7 +380,7 @@ fn another_backend_takes_over_at_once_and_whoever_waits_gets_its_result() {
 
 #[test]
 fn a_backend_that_blocks_delays_nobody_else() {
-    let engine = engine();
+    let engine = engine(1);
     let gate = Arc::new(Gate::default());
     let mut blocked = Vec::new();
     for _ in 0..20 {
@@ -440,7 +416,7 @@ fn a_backend_that_blocks_delays_nobody_else() {
 
 #[test]
 fn readers_are_no_work_for_the_backend() {
-    let engine = engine();
+    let engine = engine(1);
     let calls = |readers: usize| {
         let (probe, seen) = Probe::echo();
         let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
@@ -452,7 +428,7 @@ fn readers_are_no_work_for_the_backend() {
         }
         let all: String = (0..50).map(|round| format!("{round:02}")).collect();
         for reader in &mut readers {
-            assert_eq!(read(reader, 100), all.as_bytes());
+            assert_eq!(read_exactly(reader, 100), all.as_bytes());
         }
         drop(readers);
         console.close(LONG).expect("closed");
@@ -465,7 +441,7 @@ fn readers_are_no_work_for_the_backend() {
 
 #[test]
 fn the_window_is_told_when_it_changes_and_before_a_start() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, ConsoleConfig::default()).expect("a console");
     console.resize(100, 30).expect("a size");
@@ -483,7 +459,7 @@ fn the_window_is_told_when_it_changes_and_before_a_start() {
 
 #[test]
 fn the_end_of_an_engine_stops_its_backends() {
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let console = engine.console(probe, kept()).expect("a console");
     until("connected", || console.state() == ConsoleState::Connected);
@@ -512,7 +488,7 @@ fn the_example_comes_back_by_itself() {
 #[test]
 fn a_log_file_is_written_of_a_backend_as_of_sol() {
     let scratch = support::Scratch::new();
-    let engine = engine();
+    let engine = engine(1);
     let (probe, seen) = Probe::echo();
     let path = scratch.path().join("log");
     let mut config = ConsoleConfig::default();
@@ -523,4 +499,138 @@ fn a_log_file_is_written_of_a_backend_as_of_sol() {
     console.close(LONG).expect("closed");
     let written = || std::fs::read_to_string(&path).unwrap_or_default();
     until("it is written", || written().contains("a line"));
+}
+
+/// Prints when it is started, and notes when that was heard although another one has its place.
+struct Talker {
+    number: usize,
+    newest: Arc<AtomicUsize>,
+    heard_late: Arc<AtomicUsize>,
+}
+
+impl Backend for Talker {
+    fn start(&mut self, sink: Sink) -> Result<()> {
+        let is_over = self.newest.load(Ordering::SeqCst) > self.number;
+        if sink.bytes(b"a banner") && is_over {
+            self.heard_late.fetch_add(1, Ordering::SeqCst);
+        }
+        sink.connected();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn stop(&mut self) {}
+}
+
+/// P12 for backends: also of one that is about to be started just then.
+#[test]
+fn a_backend_that_was_replaced_is_not_heard() {
+    let engine = engine(1);
+    let (newest, heard_late) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let talker = |number| Talker { number, newest: newest.clone(), heard_late: heard_late.clone() };
+    let config = ConsoleConfig::default().always_on();
+    let console = engine.console(talker(0), config).expect("a console");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Keeps the threads from running in step.
+        scope.spawn(|| {
+            let mut columns = 80;
+            while !done.load(Ordering::SeqCst) {
+                columns ^= 1;
+                console.resize(columns, 24).expect("legal");
+            }
+        });
+        for number in 1..=5_000 {
+            console.reconfigure_backend(talker(number)).expect("legal");
+            newest.store(number, Ordering::SeqCst);
+            for _ in 0..number % 500 {
+                std::hint::spin_loop();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    until("the last one is connected", || console.state() == ConsoleState::Connected);
+    assert_eq!(heard_late.load(Ordering::SeqCst), 0);
+}
+
+/// Whatever had become of it by then.
+#[test]
+fn input_that_a_replaced_backend_had_not_taken_is_lost_once() {
+    let engine = engine(1);
+    let full = || {
+        let (mut probe, _) = Probe::echo();
+        probe.on_write = Box::new(|_| Ok(0));
+        probe
+    };
+    let config = ConsoleConfig::default().always_on();
+    let console = engine.console(full(), config).expect("a console");
+    for round in 0..2_000 {
+        until("connected", || console.state() == ConsoleState::Connected);
+        console.write(b"0123456789", LONG).expect("room");
+        for _ in 0..(round % 100) * 20 {
+            std::hint::spin_loop();
+        }
+        console.reconfigure_backend(full()).expect("legal");
+    }
+    until("connected", || console.state() == ConsoleState::Connected);
+    let stats = console.stats();
+    assert_eq!((stats.written, stats.input_lost, stats.pending), (20_000, 20_000, 0));
+}
+
+/// What a backend calls closed is one connection of a console that is kept.
+#[test]
+fn a_log_goes_on_behind_a_connection_that_was_closed() {
+    let scratch = support::Scratch::new();
+    let path = scratch.join("console.log");
+    let engine = engine(1);
+    let (probe, _) = Probe::new(|start, sink| {
+        sink.connected();
+        sink.bytes(format!("start {start}\n").as_bytes());
+        if start < 3 {
+            sink.ended(Error::with_text(ErrorKind::Closed, "closed by the peer"));
+        }
+        Ok(())
+    });
+    let config = kept().log(LogConfig::new(&path));
+    let console = engine.console(probe, config).expect("a console");
+    let text = || std::fs::read_to_string(&path).unwrap_or_default();
+    until("the third one is in the log", || text().contains("start 3"));
+    console.close(LONG).expect("closed");
+    until("the end is in the log", || text().trim_end().ends_with("-- disconnected: closed --"));
+}
+
+/// An engine does not wait for a backend that does not stop, and neither does who closes later.
+#[test]
+fn nobody_waits_for_a_backend_that_outlives_its_engine() {
+    let engine = engine(1);
+    let gate = Arc::new(Gate::default());
+    struct Stuck(Arc<Gate>);
+    impl Backend for Stuck {
+        fn start(&mut self, sink: Sink) -> Result<()> {
+            sink.connected();
+            Ok(())
+        }
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            Ok(bytes.len())
+        }
+        fn stop(&mut self) {
+            self.0.pass();
+        }
+    }
+    let open = || engine.console(Stuck(gate.clone()), ConsoleConfig::default()).expect("a console");
+    let (early, late) = (open(), open());
+    for console in [&early, &late] {
+        console.connect(LONG).expect("connected");
+    }
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| kind(early.close(LONG)));
+        until("it waits for its backend", || kind(early.connect(LONG)) == Some(ErrorKind::Closed));
+        drop(engine);
+        let closed = [kind(late.close(LONG)), waits.join().expect("no panic")];
+        gate.open();
+        assert_eq!(closed, [Some(ErrorKind::ShutDown); 2]);
+    });
 }

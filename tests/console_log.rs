@@ -10,22 +10,16 @@ use std::time::Duration;
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use bmclink::{
-    BmcConfig, Console, ConsoleConfig, Credentials, Engine, EngineConfig, ErrorKind, LogConfig,
+    BmcConfig, Console, ConsoleConfig, Credentials, Engine, ErrorKind, ExecConfig, LogConfig,
     TakeOver,
 };
-use support::{Scratch, wait_until};
+use support::{Scratch, engine, wait_until};
 
 const SHORT: Duration = Duration::from_secs(30);
 
 fn simulator() -> Simulator {
     let options = SimulatorOptions { serial: Serial::Echo, ..SimulatorOptions::default() };
     Simulator::start(options).expect("a simulator")
-}
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 1;
-    Engine::new(config).expect("an engine")
 }
 
 fn config(path: &Path) -> ConsoleConfig {
@@ -74,7 +68,7 @@ fn assert_lines(path: &Path, wanted: &[&str]) {
 #[test]
 fn a_log_has_every_line_with_its_time_and_what_happened_between() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let path = scratch.join("console.log");
     let console = connected(&engine, &simulator, config(&path));
     echo(&console, b"one\r\ntwo\nthr");
@@ -113,7 +107,7 @@ fn a_log_has_every_line_with_its_time_and_what_happened_between() {
 #[test]
 fn a_log_is_set_aside_when_it_gets_long_and_no_line_is_lost() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let path = scratch.join("console.log");
     let log = LogConfig::new(&path).rotate(4096, 3);
     let console = connected(&engine, &simulator, ConsoleConfig::default().log(log));
@@ -139,7 +133,7 @@ fn a_log_is_set_aside_when_it_gets_long_and_no_line_is_lost() {
 #[test]
 fn a_log_is_opened_again_on_request_and_follows_its_configuration() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let (path, moved) = (scratch.join("console.log"), scratch.join("moved"));
     let console = connected(&engine, &simulator, config(&path));
     echo(&console, b"first\n");
@@ -170,7 +164,7 @@ fn a_log_is_opened_again_on_request_and_follows_its_configuration() {
 #[test]
 fn a_full_disk_and_a_missing_folder_are_reported_and_stop_nothing() {
     let (scratch, simulator) = (Scratch::new(), simulator());
-    let engine = engine();
+    let engine = engine(1);
     let full = connected(&engine, &simulator, config(Path::new("/dev/full")));
     let mut reader = full.live_reader();
     let mut out = [0; 64];
@@ -212,7 +206,7 @@ fn a_full_disk_and_a_missing_folder_are_reported_and_stop_nothing() {
 fn what_a_console_printed_before_its_engine_ended_is_in_its_log() {
     let (scratch, simulator) = (Scratch::new(), simulator());
     let path = scratch.join("console.log");
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, config(&path));
     echo(&console, b"the end\n");
     drop(engine);
@@ -220,4 +214,42 @@ fn what_a_console_printed_before_its_engine_ended_is_in_its_log() {
     assert_eq!(found[2], "the end");
     assert!(found[3].starts_with("-- disconnected"), "{found:?}");
     drop(console);
+}
+
+/// A pipe that nobody reads holds up no other console's log.
+#[test]
+fn a_log_that_would_block_is_an_error_of_its_own() {
+    let (scratch, engine) = (Scratch::new(), engine(1));
+    let pipe = scratch.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let open = |path: &Path| {
+        let exec = ExecConfig::new("/bin/sh").args(["-c", "echo hello; exec cat"]);
+        let config = ConsoleConfig::default().log(LogConfig::new(path));
+        let console = engine.exec_console(exec, config).expect("a console");
+        console.connect(SHORT).expect("connected");
+        console
+    };
+    // More than there are threads that write logs.
+    let stuck: Vec<Console> = (0..8).map(|_| open(&pipe)).collect();
+    let failed = |console: &Console| {
+        console.log_status().is_some_and(|log| log.error.is_some() && log.lost > 0)
+    };
+    assert!(wait_until(SHORT, || stuck.iter().all(failed)));
+    let path = scratch.join("console.log");
+    let console = open(&path);
+    assert_lines(&path, &["-- connecting --", "-- connected, epoch 1 --", "hello"]);
+    // Somebody reads, and does not go on: what fits is written, the rest is lost and counted.
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("a reader");
+    let status = || stuck[0].log_status().expect("it has a log");
+    let takes_text = || {
+        echo(&stuck[0], b"x");
+        status().written > 0
+    };
+    assert!(wait_until(SHORT, takes_text), "{:?}", status());
+    let before = status().lost;
+    for _ in 0..64 {
+        echo(&stuck[0], &[b'x'; 4096]);
+    }
+    assert!(wait_until(SHORT, || status().lost > before + 65_536), "{:?}", status());
+    drop((console, reader));
 }

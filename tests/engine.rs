@@ -1,5 +1,7 @@
 //! The real engine, on loopback, with the simulated BMC: threads, sockets, time as it is.
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use bmclink::{
     BmcConfig, Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig, ErrorKind,
     Reader, TakeOver,
 };
+use support::{engine, read_exactly, until};
 
 const SHORT: Duration = Duration::from_secs(20);
 
@@ -27,19 +30,13 @@ fn config(simulator: &Simulator, password: &str) -> BmcConfig {
     BmcConfig::new(address.ip().to_string(), credentials).port(address.port())
 }
 
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 2;
-    Engine::new(config).expect("an engine")
-}
-
 #[test]
 fn a_line_is_echoed_through_threads_and_sockets() {
     for profile in
         [Profile::Spec, Profile::OpenBmc, Profile::GoIpmi, Profile::Pyghmi, Profile::IpmiSim]
     {
         let simulator = simulator(Serial::Echo, profile);
-        let engine = engine();
+        let engine = engine(2);
         let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
         let console = bmc.console(ConsoleConfig::default()).expect("a console");
         let mut reader = console.reader();
@@ -64,7 +61,7 @@ fn a_line_is_echoed_through_threads_and_sockets() {
 #[test]
 fn connecting_can_be_begun_without_waiting() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     for (password, expected) in [("password", None), ("wrong", Some(ErrorKind::Password))] {
         let bmc = engine.bmc(config(&simulator, password)).expect("a BMC");
         let console = bmc.console(ConsoleConfig::default()).expect("a console");
@@ -87,21 +84,10 @@ fn connecting_can_be_begun_without_waiting() {
 #[test]
 fn a_wrong_password_is_named() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(config(&simulator, "wrong")).expect("a BMC");
     let error = bmc.connect(SHORT).expect_err("a wrong password");
     assert_eq!(error.kind(), ErrorKind::Password);
-}
-
-/// Reads until `len` bytes are there.
-fn read_exactly(reader: &mut Reader, len: usize) -> Vec<u8> {
-    let mut got = Vec::new();
-    let mut buffer = [0; 4096];
-    while got.len() < len {
-        let read = reader.read(&mut buffer, SHORT).expect("more bytes");
-        got.extend_from_slice(&buffer[..read]);
-    }
-    got
 }
 
 fn connected(engine: &Engine, simulator: &Simulator) -> Console {
@@ -113,7 +99,7 @@ fn connected(engine: &Engine, simulator: &Simulator) -> Console {
 
 #[test]
 fn fifty_threads_share_one_login_and_its_result() {
-    let engine = engine();
+    let engine = engine(2);
     for (password, expected) in [("password", None), ("wrong", Some(ErrorKind::Password))] {
         let simulator = simulator(Serial::Echo, Profile::Spec);
         // The first answer is late, so that all fifty are there before the login is over.
@@ -139,7 +125,7 @@ fn fifty_threads_share_one_login_and_its_result() {
 #[test]
 fn closing_a_console_leaves_the_session_and_the_last_handle_closes_it() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
     for round in 1..=3 {
         let console = bmc.console(ConsoleConfig::default()).expect("a console");
@@ -174,7 +160,7 @@ fn closing_a_console_leaves_the_session_and_the_last_handle_closes_it() {
 #[test]
 fn a_lost_console_says_so_and_connects_again() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let mut config = config(&simulator, "password");
     config.timing.keepalive = Duration::from_secs(1);
     config.timing.keepalive_jitter = Duration::from_millis(50);
@@ -201,7 +187,7 @@ fn a_lost_console_says_so_and_connects_again() {
 #[test]
 fn a_console_that_is_not_connected_is_in_nobodys_way() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
     let console = |take_over| bmc.console(ConsoleConfig::default().take_over(take_over));
     let first = console(TakeOver::Always).expect("a console");
@@ -250,7 +236,7 @@ fn a_flooding_neighbour_delays_nobody() {
 #[test]
 fn readers_are_apart_from_each_other() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator);
     let mut readers: Vec<Reader> = (0..8).map(|_| console.reader()).collect();
     let mut slow = console.reader();
@@ -282,7 +268,7 @@ fn readers_are_apart_from_each_other() {
 #[test]
 fn a_break_comes_behind_what_was_written() {
     let simulator = simulator(Serial::None, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator);
     console.write_all(&[b'a'; 6000], SHORT).expect("room");
     console.send_break(SHORT).expect("acknowledged");
@@ -294,7 +280,7 @@ fn a_break_comes_behind_what_was_written() {
 
 #[test]
 fn nobody_there_is_told_from_a_closed_port_and_an_unknown_name() {
-    let engine = engine();
+    let engine = engine(2);
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let closed = UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let at = |host: &str, port| {
@@ -319,7 +305,7 @@ fn nobody_there_is_told_from_a_closed_port_and_an_unknown_name() {
 
 #[test]
 fn a_timeout_ends_the_call_and_the_login_behind_it() {
-    let engine = engine();
+    let engine = engine(2);
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
     let credentials = Credentials::new("admin", "password").expect("legal");
@@ -343,7 +329,7 @@ fn ipv6_names_and_typed_commands_work() {
         serial: Serial::Echo,
         ..SimulatorOptions::default()
     };
-    let engine = engine();
+    let engine = engine(2);
     if let Ok(simulator) = Simulator::start(options) {
         let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
         bmc.connect(SHORT).expect("logged in over IPv6");
@@ -359,7 +345,7 @@ fn ipv6_names_and_typed_commands_work() {
 #[test]
 fn the_streams_of_the_standard_library_work() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let mut console = connected(&engine, &simulator);
     let mut reader = console.reader();
     writeln!(console, "through io::Write").expect("written");
@@ -378,7 +364,7 @@ fn the_streams_of_the_standard_library_work() {
 #[test]
 fn a_reader_of_a_console_nobody_connected_ends_with_the_engine() {
     let simulator = simulator(Serial::Echo, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
     let console = bmc.console(ConsoleConfig::default()).expect("a console");
     let mut reader = console.reader();
@@ -391,7 +377,7 @@ fn a_reader_of_a_console_nobody_connected_ends_with_the_engine() {
 #[test]
 fn a_dropped_engine_ends_every_call() {
     let simulator = simulator(Serial::Flood, Profile::Spec);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator);
     let waits = Arc::new(console.clone());
     let reading = thread::spawn({
@@ -412,4 +398,77 @@ fn a_dropped_engine_ends_every_call() {
     let refused = console.connect(SHORT).map_err(|error| error.kind());
     assert_eq!(refused, Err(ErrorKind::ShutDown));
     assert_eq!(simulator.with(0, |bmc, _| bmc.sessions()), 0);
+}
+
+/// Nothing is asked of a shard twice: with ten thousand BMCs that is felt at the start.
+#[test]
+fn a_bmc_is_added_by_one_call() {
+    let engine = engine(2);
+    let credentials = Credentials::new("admin", "password").expect("legal");
+    let bmcs: Vec<_> = (1..=20)
+        .map(|at| engine.bmc(BmcConfig::new(format!("127.0.9.{at}"), credentials.clone())))
+        .collect::<Result<_, _>>()
+        .expect("BMCs");
+    let total = engine.stats().expect("an answer").total();
+    assert_eq!((total.bmcs, total.calls), (bmcs.len(), bmcs.len() as u64));
+}
+
+/// Whether before it is known to its shard, or before it watches them.
+#[test]
+fn credentials_that_change_while_a_bmc_is_added_are_used() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine(2);
+    for _ in 0..50 {
+        let config = config(&simulator, "wrong");
+        let credentials = config.credentials.clone();
+        let bmc = thread::scope(|scope| {
+            let updated = scope.spawn(|| credentials.update(b"admin", b"password", b""));
+            let bmc = engine.bmc(config);
+            updated.join().expect("no panic").expect("legal");
+            bmc.expect("a BMC")
+        });
+        bmc.connect(SHORT).expect("the right password");
+    }
+}
+
+/// Rather than to panic once it is reached.
+#[test]
+fn a_keepalive_that_no_clock_reaches_is_refused() {
+    let engine = engine(1);
+    let credentials = Credentials::new("admin", "password").expect("legal");
+    let bmc = engine.bmc(BmcConfig::new("127.0.9.1", credentials)).expect("a BMC");
+    for (keepalive, legal) in [
+        (Duration::from_millis(999), false),
+        (Duration::from_secs(1), true),
+        (Duration::from_secs(3600), true),
+        (Duration::from_secs(3601), false),
+        (Duration::MAX, false),
+    ] {
+        let mut config = ConsoleConfig::default();
+        config.keepalive = Some(keepalive);
+        let kind = bmc.console(config).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind, if legal { Ok(()) } else { Err(ErrorKind::Misuse) }, "{keepalive:?}");
+    }
+}
+
+/// What begins says how it ended, also when it did so at once.
+#[test]
+fn a_connection_that_cannot_begin_is_over() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine(1);
+    let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
+    let first = bmc.console(ConsoleConfig::default()).expect("a console");
+    first.connect(SHORT).expect("connected");
+    let second = bmc.console(ConsoleConfig::default()).expect("a console");
+    let how = || (second.state(), second.reason().map(|reason| reason.kind()));
+    for _ in 0..3 {
+        second.begin_connect().expect("told");
+        let busy = (ConsoleState::Unconnected, Some(ErrorKind::Busy));
+        until("it is told that there is another one", || how() == busy);
+    }
+    assert_eq!(second.connect(SHORT).map_err(|error| error.kind()), Err(ErrorKind::Busy));
+    drop(engine);
+    let begun = second.begin_connect().map_err(|error| error.kind());
+    assert_eq!(begun, Err(ErrorKind::ShutDown));
+    assert_eq!(how(), (ConsoleState::Unconnected, Some(ErrorKind::ShutDown)));
 }

@@ -1,6 +1,8 @@
 //! One queue for many consoles, and a descriptor per reader: everything that has something is
 //! reported, nothing else is, and the descriptors say the same.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
@@ -10,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use bmclink::{
-    BmcConfig, Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig, ErrorKind,
-    EventQueue, Events, FOREVER, Reader, Ready,
+    BmcConfig, Console, ConsoleConfig, ConsoleState, Credentials, Engine, ErrorKind, EventQueue,
+    Events, FOREVER, Reader, Ready,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use support::engine;
 
 const SHORT: Duration = Duration::from_secs(20);
 /// Time in which something that must not happen would have.
@@ -22,12 +25,6 @@ const AFTER: Duration = Duration::from_millis(100);
 fn simulator(count: usize, serial: Serial) -> Simulator {
     let options = SimulatorOptions { count, serial, ..SimulatorOptions::default() };
     Simulator::start(options).expect("a simulator")
-}
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 2;
-    Engine::new(config).expect("an engine")
 }
 
 fn console(engine: &Engine, simulator: &Simulator, at: usize, config: ConsoleConfig) -> Console {
@@ -105,7 +102,7 @@ fn kind<T>(result: bmclink::Result<T>) -> Option<ErrorKind> {
 fn of_a_thousand_consoles_exactly_those_that_print_are_reported() {
     const ALL: usize = 1000;
     let simulator = simulator(ALL, Serial::None);
-    let (engine, queue) = (engine(), EventQueue::new().expect("a queue"));
+    let (engine, queue) = (engine(2), EventQueue::new().expect("a queue"));
     let consoles: Vec<Mutex<Option<(Console, Reader)>>> =
         (0..ALL).map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
@@ -155,7 +152,7 @@ fn of_a_thousand_consoles_exactly_those_that_print_are_reported() {
 #[test]
 fn a_read_that_leaves_something_is_reported_again_and_one_that_does_not_is_not() {
     let simulator = simulator(1, Serial::None);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator, 0);
     let queue = EventQueue::new().expect("a queue");
     let mut reader = console.reader();
@@ -189,7 +186,7 @@ fn a_read_that_leaves_something_is_reported_again_and_one_that_does_not_is_not()
 #[test]
 fn what_is_there_when_a_reader_is_added_is_reported_at_once() {
     let simulator = simulator(1, Serial::None);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator, 0);
     print(&simulator, 0, b"before");
     received(&console, 6);
@@ -214,7 +211,7 @@ fn what_is_there_when_a_reader_is_added_is_reported_at_once() {
 #[test]
 fn the_end_of_a_connection_is_reported_to_each_reader_once() {
     let simulator = simulator(1, Serial::None);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator, 0);
     let queue = EventQueue::new().expect("a queue");
     let mut reader = console.reader();
@@ -243,7 +240,7 @@ fn the_end_of_a_connection_is_reported_to_each_reader_once() {
 fn room_for_input_is_reported_after_there_was_none() {
     let simulator = simulator(1, Serial::None);
     simulator.with(0, |bmc, _| bmc.set_serial_input_limit(Some(0)));
-    let engine = engine();
+    let engine = engine(2);
     let mut config = ConsoleConfig::default();
     config.input_len = 100;
     let console = console(&engine, &simulator, 0, config);
@@ -280,7 +277,7 @@ fn room_for_input_is_reported_after_there_was_none() {
 #[test]
 fn adding_twice_and_removing_what_is_not_there_is_misuse() {
     let simulator = simulator(1, Serial::None);
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator, 0);
     let (reader, other) = (console.reader(), console.reader());
     let (queue, second) = (EventQueue::new().expect("one"), EventQueue::new().expect("two"));
@@ -318,7 +315,7 @@ fn adding_twice_and_removing_what_is_not_there_is_misuse() {
 #[test]
 fn what_is_dropped_leaves_the_queue() {
     let simulator = simulator(1, Serial::None);
-    let engine = engine();
+    let engine = engine(2);
     let queue = EventQueue::new().expect("a queue");
     let console = connected(&engine, &simulator, 0);
     let (reader, stays) = (console.reader(), console.reader());
@@ -347,7 +344,7 @@ fn each_event_goes_to_one_of_many_threads_and_no_byte_is_lost() {
     const CONSOLES: usize = 12;
     const BYTES: usize = 30_000;
     let simulator = simulator(CONSOLES, Serial::Echo);
-    let (engine, queue) = (engine(), EventQueue::new().expect("a queue"));
+    let (engine, queue) = (engine(2), EventQueue::new().expect("a queue"));
     let consoles: Vec<Console> =
         (0..CONSOLES).map(|at| connected(&engine, &simulator, at)).collect();
     let readers: Vec<Mutex<(Reader, Vec<u8>)>> =
@@ -405,7 +402,7 @@ fn each_event_goes_to_one_of_many_threads_and_no_byte_is_lost() {
 fn sources_come_and_go_while_others_wait_and_consoles_print() {
     const CONSOLES: usize = 4;
     let simulator = simulator(CONSOLES, Serial::Flood);
-    let engine = engine();
+    let engine = engine(2);
     let consoles: Vec<Console> =
         (0..CONSOLES).map(|at| connected(&engine, &simulator, at)).collect();
     let queue = EventQueue::new().expect("a queue");
@@ -468,7 +465,7 @@ fn report_keys(queue: &EventQueue) -> BTreeSet<u64> {
 fn everything_can_be_dropped_in_any_order_while_threads_wait() {
     let simulator = simulator(1, Serial::Flood);
     for order in 0..6 {
-        let mut engine = Some(engine());
+        let mut engine = Some(engine(2));
         let console = connected(engine.as_ref().expect("there"), &simulator, 0);
         let reader = console.reader();
         let queue = EventQueue::new().expect("a queue");
@@ -492,7 +489,7 @@ fn everything_can_be_dropped_in_any_order_while_threads_wait() {
         waiting.join().expect("no panic");
     }
     // A queue that goes first.
-    let engine = engine();
+    let engine = engine(2);
     let console = connected(&engine, &simulator, 0);
     for _ in 0..50 {
         let mut reader = console.reader();
@@ -506,7 +503,7 @@ fn everything_can_be_dropped_in_any_order_while_threads_wait() {
 #[test]
 fn a_readers_descriptor_is_readable_exactly_while_a_read_would_not_block() {
     let simulator = simulator(1, Serial::None);
-    let engine = engine();
+    let engine = engine(2);
     let console = console(&engine, &simulator, 0, ConsoleConfig::default());
     let mut reader = console.reader();
     // What a thread of the engine does may take a moment to get to the descriptor.
@@ -549,7 +546,7 @@ fn a_readers_descriptor_is_readable_exactly_while_a_read_would_not_block() {
 #[test]
 fn a_reader_that_stays_away_loses_only_its_own() {
     let simulator = simulator(1, Serial::Echo);
-    let engine = engine();
+    let engine = engine(2);
     let config = ConsoleConfig::default().replay_len(4096);
     let console = console(&engine, &simulator, 0, config);
     console.connect(SHORT).expect("connected");

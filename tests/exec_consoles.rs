@@ -1,38 +1,27 @@
 //! Consoles of commands on a pseudo-terminal: C7, the exec half of A7, and nothing left behind.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bmclink::{
-    Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig, ErrorKind, EventKind,
-    ExecConfig, Reader, Subscription,
+    Console, ConsoleConfig, ConsoleState, Credentials, Engine, ErrorKind, EventKind, ExecConfig,
+    Reader, Subscription,
 };
 use nix::fcntl::{OFlag, open as open_file};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+use support::{engine, read_exactly, until};
 
 const LONG: Duration = Duration::from_secs(20);
 /// Time in which something that must not happen would have.
 const AFTER: Duration = Duration::from_millis(100);
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 1;
-    Engine::new(config).expect("an engine")
-}
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + LONG;
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
 
 fn shell(script: &str) -> ExecConfig {
     ExecConfig::new("/bin/sh").args(["-c", script])
@@ -46,16 +35,6 @@ fn connected(engine: &Engine, exec: ExecConfig) -> Console {
     let console = open(engine, exec);
     console.connect(LONG).expect("connected");
     console
-}
-
-fn read(reader: &mut Reader, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    while bytes.len() < len {
-        let len = reader.read(&mut buffer, LONG).expect("more");
-        bytes.extend_from_slice(&buffer[..len]);
-    }
-    bytes
 }
 
 fn read_line(reader: &mut Reader) -> String {
@@ -95,11 +74,11 @@ fn exists(pid: &str) -> bool {
 
 #[test]
 fn a_command_is_a_console_as_any_other() {
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, ExecConfig::new("cat"));
     let mut reader = console.reader();
     console.write_all(b"hello\n", LONG).expect("room");
-    assert_eq!(read(&mut reader, 6), b"hello\n", "a raw terminal has no echo of its own");
+    assert_eq!(read_exactly(&mut reader, 6), b"hello\n", "a raw terminal has no echo of its own");
     let error = console.send_break(LONG).expect_err("a terminal has no line");
     assert_eq!(error.to_string(), "a pseudo-terminal has no line to send a break on");
     assert_eq!(console.state(), ConsoleState::Connected);
@@ -108,7 +87,7 @@ fn a_command_is_a_console_as_any_other() {
 
 #[test]
 fn all_bytes_go_through_unchanged_both_ways() {
-    let engine = engine();
+    let engine = engine(1);
     let config = ConsoleConfig::default().replay_len(1 << 20);
     let console = engine.exec_console(ExecConfig::new("cat"), config).expect("a console");
     console.connect(LONG).expect("connected");
@@ -118,14 +97,14 @@ fn all_bytes_go_through_unchanged_both_ways() {
         let (console, bytes) = (console.clone(), bytes.clone());
         move || console.write_all(&bytes, LONG)
     });
-    assert!(read(&mut reader, bytes.len()) == bytes);
+    assert!(read_exactly(&mut reader, bytes.len()) == bytes);
     writing.join().expect("no panic").expect("all taken");
     assert_eq!(reader.lost(), 0);
 }
 
 #[test]
 fn a_command_that_does_not_read_takes_what_fits_and_the_rest_later() {
-    let engine = engine();
+    let engine = engine(1);
     let len = 200_000;
     let script = format!("echo $$; kill -STOP $$; head -c {len} | wc -c");
     let console = connected(&engine, shell(&script));
@@ -144,7 +123,7 @@ fn a_command_that_does_not_read_takes_what_fits_and_the_rest_later() {
 
 #[test]
 fn a_cooked_terminal_echoes_and_translates() {
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, shell("stty; read line; echo \"got $line\"").cooked());
     let mut reader = console.reader();
     assert!(read_line(&mut reader).contains("baud"));
@@ -158,7 +137,7 @@ fn a_cooked_terminal_echoes_and_translates() {
 
 #[test]
 fn the_end_of_a_command_is_told_and_it_is_tried_again() {
-    let engine = engine();
+    let engine = engine(1);
     let mut config = ConsoleConfig::default();
     config.retry.first = Duration::from_millis(10);
     let console = engine.exec_console(shell("printf last; exit 3"), config.clone());
@@ -177,12 +156,12 @@ fn the_end_of_a_command_is_told_and_it_is_tried_again() {
     for round in states.chunks(3).take(4) {
         assert_eq!(round, expected);
     }
-    assert_eq!(read(&mut reader, 16), b"lastlastlastlast", "what it printed is not lost");
+    assert_eq!(read_exactly(&mut reader, 16), b"lastlastlastlast", "what it printed is not lost");
 }
 
 #[test]
 fn a_killed_command_and_one_that_is_not_there_have_their_reasons() {
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, shell("kill -9 $$"));
     assert_eq!(console.wait_state(ConsoleState::Connected, LONG), ConsoleState::Unconnected);
     let reason = console.reason().expect("a reason");
@@ -200,7 +179,7 @@ fn a_killed_command_and_one_that_is_not_there_have_their_reasons() {
 
 #[test]
 fn a_signature_decides() {
-    let engine = engine();
+    let engine = engine(1);
     let within = Duration::from_secs(10);
     let script = "read line; printf 'rea'; read line; printf 'dy>'; cat";
     let console = open(&engine, shell(script).signature("ready>", within));
@@ -213,7 +192,7 @@ fn a_signature_decides() {
         open(&engine, shell("printf 'rea'; printf 'dy>'; cat").signature("ready>", within));
     let mut reader = console.reader();
     console.connect(LONG).expect("connected");
-    assert_eq!(read(&mut reader, 6), b"ready>");
+    assert_eq!(read_exactly(&mut reader, 6), b"ready>");
 
     let late = Duration::from_millis(50);
     let console = open(&engine, shell("printf nothing; cat").signature("ready>", late));
@@ -233,7 +212,7 @@ fn a_signature_decides() {
 
 #[test]
 fn a_close_leaves_nothing_of_its_process_group() {
-    let engine = engine();
+    let engine = engine(1);
     // One hangs up, one does not care.
     let script = "sleep 1000 & first=$!; (trap '' HUP; while :; do sleep 1; done) & \
         echo $$ $first $!; trap '' HUP; while :; do sleep 1; done";
@@ -254,7 +233,7 @@ fn a_close_leaves_nothing_of_its_process_group() {
 
 #[test]
 fn a_command_that_dies_takes_its_group_along() {
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, shell("sleep 1000 & echo $!; read line; exit 0"));
     let mut reader = console.reader();
     let pid = read_line(&mut reader);
@@ -269,7 +248,7 @@ fn a_command_that_dies_takes_its_group_along() {
 
 #[test]
 fn the_window_is_what_the_command_sees() {
-    let engine = engine();
+    let engine = engine(1);
     let script = "trap 'stty size' WINCH; stty size; while :; do sleep 0.02; done";
     let console = connected(&engine, shell(script).window(132, 43));
     let mut reader = console.reader();
@@ -282,7 +261,7 @@ fn the_window_is_what_the_command_sees() {
 
 #[test]
 fn a_command_has_its_terminal_and_no_other_descriptor() {
-    let engine = engine();
+    let engine = engine(1);
     // Without CLOEXEC, as in a program that does not know better.
     let stray = open_file("/dev/null", OFlag::O_RDONLY, Mode::empty());
     let _stray = stray.expect("a descriptor");
@@ -300,7 +279,7 @@ fn a_command_has_its_terminal_and_no_other_descriptor() {
 
 #[test]
 fn credentials_reach_the_command_and_nobody_else() {
-    let engine = engine();
+    let engine = engine(1);
     let credentials = Credentials::new("admin", "hunter2").expect("legal");
     let show = "tr '\\0' ' ' </proc/$$/cmdline; echo; cat";
     let script = format!("echo $NAME:$SECRET; {show}");
@@ -326,7 +305,7 @@ fn credentials_reach_the_command_and_nobody_else() {
 
 #[test]
 fn one_update_restarts_each_command_once() {
-    let engine = engine();
+    let engine = engine(1);
     let credentials = Credentials::new("admin", "first").expect("legal");
     let exec =
         || shell("echo $SECRET; cat").credentials_by_environment(&credentials, "NAME", "SECRET");
@@ -357,7 +336,7 @@ fn one_update_restarts_each_command_once() {
 
 #[test]
 fn what_is_no_exec_console_is_no_exec_console() {
-    let engine = engine();
+    let engine = engine(1);
     let credentials = Credentials::new("admin", "password").expect("legal");
     let bmc = engine.bmc(bmclink::BmcConfig::new("127.0.0.1", credentials)).expect("a BMC");
     let sol = bmc.console(ConsoleConfig::default()).expect("a console");
@@ -368,4 +347,56 @@ fn what_is_no_exec_console_is_no_exec_console() {
     assert_eq!(kind(exec.reconfigure_exec(ExecConfig::new(""))), Some(ErrorKind::Misuse));
     let bad = engine.exec_console(ExecConfig::new(""), ConsoleConfig::default());
     assert_eq!(bad.err().map(|error| error.kind()), Some(ErrorKind::Misuse));
+}
+
+/// Also when this process ignores some, as one that was started by nohup does.
+#[test]
+fn a_command_begins_with_default_signal_handling() {
+    // SAFETY: no code of ours runs when the signal comes, and nobody here sends it.
+    unsafe { nix::sys::signal::signal(Signal::SIGUSR2, SigHandler::SigIgn) }.expect("it may");
+    let engine = engine(1);
+    let console = connected(&engine, ExecConfig::new("cat").args(["/proc/self/status"]));
+    let mut reader = console.reader();
+    let mut seen = 0;
+    while seen < 2 {
+        let line = read_line(&mut reader);
+        if line.starts_with("SigBlk:") || line.starts_with("SigIgn:") {
+            let mask = line.split_whitespace().last().unwrap_or_default();
+            let mask = u64::from_str_radix(mask, 16).expect("a mask");
+            // Two that the C library keeps to itself are as they were.
+            assert_eq!(mask & !(0b11 << 31), 0, "{line}");
+            seen += 1;
+        }
+    }
+}
+
+/// Commands that change at once from two threads: the one that is said to run does.
+#[test]
+fn of_two_changes_at_once_one_is_the_last() {
+    let engine = engine(1);
+    let console = connected(&engine, shell("echo 0; exec cat"));
+    for round in 0..20 {
+        let command = |who: &str| shell(&format!("echo {who}{round}; exec cat"));
+        thread::scope(|scope| {
+            for who in ["a", "b"] {
+                let (console, exec) = (&console, command(who));
+                scope.spawn(move || console.reconfigure_exec(exec).expect("legal"));
+            }
+        });
+        let connected = || console.state() == ConsoleState::Connected;
+        until("it runs", connected);
+        let epoch = console.stats().epoch;
+        // Equal to what runs: nothing. It is one of the two.
+        let mut anew = 0;
+        for who in ["a", "b"] {
+            let mut reader = console.live_reader();
+            console.reconfigure_exec(command(who)).expect("legal");
+            until("it runs", connected);
+            if console.stats().epoch > epoch + anew {
+                anew += 1;
+                assert_eq!(read_line(&mut reader), format!("{who}{round}"));
+            }
+        }
+        assert!((1..=2).contains(&anew), "{anew}");
+    }
 }

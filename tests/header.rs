@@ -12,13 +12,14 @@ use std::time::Duration;
 use support::*;
 
 /// The files of `src/ffi` that C sees something of, in the order of the header.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 19] = [
     "library",
     "error",
     "log",
     "credentials",
     "engine",
     "bmc",
+    "console_options",
     "console",
     "event",
     "reader",
@@ -27,6 +28,9 @@ const SOURCES: [&str; 15] = [
     "backend",
     "queue",
     "stats",
+    "command",
+    "result",
+    "fleet",
     "sim",
 ];
 

@@ -1,15 +1,18 @@
 //! Readers on the real engine: every one sees every byte once and in order, and what happened at
 //! its place among them.
 
+mod support;
+
 use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bmclink::sim::{BmcOptions, Profile, Serial, Simulator, SimulatorOptions};
 use bmclink::{
-    Bmc, BmcConfig, Console, ConsoleConfig, ConsoleEvent, Credentials, Engine, EngineConfig,
-    ErrorKind, EventKind, EventQueue, Events, PrivilegeLevel, Reader, Ready, TakeOver,
+    Bmc, BmcConfig, Console, ConsoleConfig, ConsoleEvent, Credentials, Engine, ErrorKind,
+    EventKind, EventQueue, Events, PrivilegeLevel, Reader, Ready, TakeOver,
 };
+use support::{engine, read_exactly};
 
 const SHORT: Duration = Duration::from_secs(30);
 /// Less than anything here takes.
@@ -31,12 +34,6 @@ fn config(simulator: &Simulator) -> BmcConfig {
     config.timing.keepalive_retry = Duration::from_millis(200);
     config.timing.lost_after = Duration::from_millis(2500);
     config
-}
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 1;
-    Engine::new(config).expect("an engine")
 }
 
 fn bmc(engine: &Engine, simulator: &Simulator) -> Bmc {
@@ -83,20 +80,10 @@ fn story(reader: &mut Reader, until: &str) -> String {
     told
 }
 
-/// Reads bytes alone until there are so many.
-fn read_exactly(reader: &mut Reader, len: usize) -> Vec<u8> {
-    let (mut got, mut out) = (Vec::new(), [0; 4096]);
-    while got.len() < len {
-        let read = reader.read(&mut out, SHORT).expect("more bytes");
-        got.extend_from_slice(&out[..read]);
-    }
-    got
-}
-
 #[test]
 fn events_stand_where_they_happened_over_losses_thefts_and_other_configurations() {
     let simulator = simulator(Serial::None);
-    let engine = engine();
+    let engine = engine(1);
     let bmc = bmc(&engine, &simulator);
     let mut config_of_console = ConsoleConfig::default().take_over(TakeOver::Always).always_on();
     config_of_console.retry.stolen = Duration::from_millis(200);
@@ -148,7 +135,7 @@ fn events_stand_where_they_happened_over_losses_thefts_and_other_configurations(
 #[test]
 fn callbacks_are_told_the_same_in_the_same_order() {
     let simulator = simulator(Serial::Echo);
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, ConsoleConfig::default());
     let (sender, told) = std::sync::mpsc::channel();
     let callback = move |event: ConsoleEvent<'_>| drop(sender.send((event.epoch, word(&event))));
@@ -210,7 +197,7 @@ fn read_to_end(reader: &mut Reader, end: &[u8], with_events: bool) -> (Vec<u8>, 
 #[test]
 fn a_reader_that_comes_while_bytes_stream_misses_none_and_gets_none_twice() {
     let (simulator, text) = (simulator(Serial::Echo), long_text());
-    let engine = engine();
+    let engine = engine(1);
     let end = &text[text.len() - 40..];
     for replay_len in [1 << 20, 16 << 10] {
         let config = ConsoleConfig::default().replay_len(replay_len);
@@ -247,7 +234,7 @@ fn a_reader_that_comes_while_bytes_stream_misses_none_and_gets_none_twice() {
 #[test]
 fn two_hundred_readers_get_each_byte_and_the_bmc_knows_of_one() {
     let (simulator, text) = (simulator(Serial::Echo), long_text());
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, ConsoleConfig::default().replay_len(1 << 20));
     let end = &text[text.len() - 40..];
     thread::scope(|scope| {
@@ -275,7 +262,7 @@ fn two_hundred_readers_get_each_byte_and_the_bmc_knows_of_one() {
 #[test]
 fn a_reader_that_stays_away_loses_its_own_oldest_bytes_and_is_told_how_many() {
     let (simulator, text) = (simulator(Serial::Echo), long_text());
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, ConsoleConfig::default().replay_len(4096));
     let (mut slow, mut quick) = (console.live_reader(), console.live_reader());
     for piece in text.chunks(1000) {
@@ -300,7 +287,7 @@ fn a_reader_that_stays_away_loses_its_own_oldest_bytes_and_is_told_how_many() {
 #[test]
 fn bytes_have_the_time_and_the_connection_they_came_in() {
     let simulator = simulator(Serial::None);
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, ConsoleConfig::default());
     let mut reader = console.live_reader();
     let before = Instant::now();
@@ -344,7 +331,7 @@ fn lost_input(story: &str) -> (u64, String) {
 #[test]
 fn input_that_is_lost_is_told_once_before_the_end_of_its_connection() {
     let simulator = simulator(Serial::None);
-    let engine = engine();
+    let engine = engine(1);
     let bmc = bmc(&engine, &simulator);
     let always_on = ConsoleConfig::default().always_on();
     let console = bmc.console(always_on.clone()).expect("a console");
@@ -373,7 +360,7 @@ fn input_that_is_lost_is_told_once_before_the_end_of_its_connection() {
 #[test]
 fn events_make_a_reader_ready_that_reads_them_and_no_other() {
     let simulator = simulator(Serial::None);
-    let engine = engine();
+    let engine = engine(1);
     let console = bmc(&engine, &simulator).console(ConsoleConfig::default()).expect("a console");
     let (mut with_events, mut bytes_only) = (console.reader(), console.reader());
     let queue = EventQueue::new().expect("a queue");
@@ -410,7 +397,7 @@ fn events_make_a_reader_ready_that_reads_them_and_no_other() {
 #[test]
 fn a_terminal_begins_with_a_line_and_goes_on_without_a_seam() {
     let simulator = simulator(Serial::None);
-    let engine = engine();
+    let engine = engine(1);
     let console = connected(&engine, &simulator, ConsoleConfig::default().replay_len(1024));
     let mut reader = console.live_reader();
     let show = |text: &[u8], reader: &mut Reader| {

@@ -59,8 +59,8 @@ fi
 
 # The marker is written last: a venv that was interrupted half way is made again.
 marker=.venv/installed
-has_pyghmi() { cmp -s lab/requirements.txt "$marker" && .venv/bin/python -c 'import pyghmi'; }
-if ! has_pyghmi 2>/dev/null; then
+has_packages() { cmp -s lab/requirements.txt "$marker" && .venv/bin/python -c 'import mypy, pyghmi, pytest'; }
+if ! has_packages 2>/dev/null; then
     say "making the Python environment tests/.venv"
     python3 -m venv --clear .venv
     retry .venv/bin/pip --quiet --disable-pip-version-check install -r lab/requirements.txt

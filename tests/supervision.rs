@@ -11,7 +11,7 @@ use bmclink::{
     Bmc, BmcConfig, Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig,
     ErrorKind,
 };
-use support::wait_until;
+use support::{engine, wait_until};
 
 /// Far longer than anything here takes, however busy the machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -27,12 +27,6 @@ fn simulator(count: usize, serial: Serial) -> Simulator {
         ..SimulatorOptions::default()
     })
     .expect("a simulator")
-}
-
-fn engine() -> Engine {
-    let mut config = EngineConfig::default();
-    config.shards = 2;
-    Engine::new(config).expect("an engine")
 }
 
 fn at(address: SocketAddr, credentials: &Credentials) -> BmcConfig {
@@ -99,7 +93,7 @@ fn alone() -> impl Drop {
 fn a_hundred_reconfigurations_leave_one_session_and_no_thread_or_descriptor() {
     let _alone = alone();
     let simulator = simulator(2, Serial::Echo);
-    let engine = engine();
+    let engine = engine(2);
     let credentials = admin();
     let (first, second) = (simulator.address(0), simulator.address(1));
     let bmc = engine.bmc(at(first, &credentials)).expect("a BMC");
@@ -141,7 +135,7 @@ fn nobody(simulator: &Simulator) -> SocketAddr {
 fn flap(cycles: usize, dwell: Duration) {
     let _alone = alone();
     let simulator = simulator(1, Serial::Echo);
-    let engine = engine();
+    let engine = engine(2);
     let credentials = admin();
     let (good, bad) =
         (at(simulator.address(0), &credentials), at(nobody(&simulator), &credentials));
@@ -213,7 +207,7 @@ fn five_hundred_bmcs_with_the_same_credentials_log_in_anew_once_each() {
 fn closing_a_console_under_a_flood_is_prompt_and_leaves_the_session() {
     let _alone = alone();
     let simulator = simulator(1, Serial::Flood);
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(at(simulator.address(0), &admin())).expect("a BMC");
     for round in 1..=3 {
         let console = bmc.console(ConsoleConfig::default()).expect("a console");
@@ -236,7 +230,7 @@ fn closing_a_console_under_a_flood_is_prompt_and_leaves_the_session() {
 #[test]
 fn fifty_threads_that_open_one_bmc_share_a_login_and_its_result() {
     let _alone = alone();
-    let engine = engine();
+    let engine = engine(2);
     for (password, expected) in [("password", None), ("wrong", Some(ErrorKind::Password))] {
         let simulator = simulator(1, Serial::Echo);
         simulator.with(0, |bmc, _| bmc.command_delay(6, 0x38, Duration::from_millis(500)));
@@ -266,7 +260,7 @@ fn while_it_is_being_connected_nothing_is_written() {
     let _alone = alone();
     let simulator = simulator(1, Serial::Echo);
     simulator.with(0, |bmc, _| bmc.command_delay(6, 0x48, Duration::from_millis(700)));
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(at(simulator.address(0), &admin())).expect("a BMC");
     let console = bmc.console(ConsoleConfig::default().always_on()).expect("a console");
     let mut reader = console.reader();
@@ -284,7 +278,7 @@ fn while_it_is_being_connected_nothing_is_written() {
 fn a_console_on_demand_is_there_while_a_reader_is() {
     let _alone = alone();
     let simulator = simulator(1, Serial::Echo);
-    let engine = engine();
+    let engine = engine(2);
     let bmc = engine.bmc(at(simulator.address(0), &admin())).expect("a BMC");
     let console = bmc.console(ConsoleConfig::default()).expect("a console");
     let reader = console.reader();
@@ -303,11 +297,28 @@ fn a_console_on_demand_is_there_while_a_reader_is() {
     assert_eq!((console.why().epoch, counters(&simulator, 0).rakp1), (2, 1));
 }
 
+/// A reader that left while that did not matter is not taken for one that is there.
+#[test]
+fn who_left_while_it_was_not_kept_is_not_there_later() {
+    let _alone = alone();
+    let simulator = simulator(1, Serial::Echo);
+    let engine = engine(2);
+    let bmc = engine.bmc(at(simulator.address(0), &admin())).expect("a BMC");
+    let console = bmc.console(ConsoleConfig::default().always_on()).expect("a console");
+    let reader = console.reader();
+    wait_connected(&console);
+    console.reconfigure(ConsoleConfig::default()).expect("legal");
+    drop(reader);
+    let on_demand = ConsoleConfig::default().on_demand(Duration::from_millis(50));
+    console.reconfigure(on_demand).expect("legal");
+    assert!(wait_until(LONG, || !is_connected(&console)), "nobody is there");
+}
+
 #[test]
 fn without_credentials_nothing_is_sent() {
     let _alone = alone();
     let simulator = simulator(1, Serial::Echo);
-    let engine = engine();
+    let engine = engine(2);
     let none = Credentials::new("", "").expect("the null user");
     let refused = engine.bmc(at(simulator.address(0), &none)).map_err(|error| error.kind());
     assert_eq!(refused.err(), Some(ErrorKind::Misuse));
@@ -326,7 +337,7 @@ fn without_credentials_nothing_is_sent() {
 fn credentials_that_a_bmc_left_say_nothing_to_it() {
     let _alone = alone();
     let simulator = simulator(1, Serial::Echo);
-    let engine = engine();
+    let engine = engine(2);
     let (old, new) = (admin(), admin());
     let bmc = engine.bmc(at(simulator.address(0), &old)).expect("a BMC");
     for _ in 0..20 {

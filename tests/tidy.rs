@@ -79,7 +79,7 @@ const LAYERS: [Layer; 16] = [
         ],
     ),
     outer("fleet", &["bmc", "command", "engine", "session", "sync", "error"]),
-    outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "sim"]),
+    outer("ffi", &["bmc", "command", "config", "credentials", "engine", "error", "fleet", "sim"]),
 ];
 
 /// What a pure layer does not name. A path ends in `::`-joined parts; a word stands alone.

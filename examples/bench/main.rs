@@ -9,6 +9,7 @@
 mod bmcs;
 mod child;
 mod consoles;
+mod fleet;
 mod flood;
 mod floor;
 mod host;
@@ -57,6 +58,8 @@ enum What {
     Storm(storm::Options),
     /// Many flooding consoles at once, and a quiet one among them
     Flood(flood::Options),
+    /// One command to many BMCs at once, against ipmipower and a pool of ipmitools
+    Fleet(fleet::Options),
     /// libipmiconsole, ipmitool and pyghmi at the same BMCs
     Peers(peers::Options),
     /// All of them
@@ -93,6 +96,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Scale(options) => scale::run(options, &mut report)?,
         What::Storm(options) => storm::run(options, &mut report)?,
         What::Flood(options) => flood::run(options, &mut report)?,
+        What::Fleet(options) => fleet::run(options, &mut report)?,
         What::Peers(options) => peers::run(options, &mut report)?,
         What::All(options) => all(options, &mut report)?,
         What::Connected(options) => return consoles::serve(options).map(|()| true),
@@ -107,6 +111,7 @@ fn all(peers: &peers::Options, report: &mut Report) -> Result<()> {
     scale::run(&scale::Options::default(), report)?;
     storm::run(&storm::Options::default(), report)?;
     flood::run(&flood::Options::default(), report)?;
+    fleet::run(&fleet::Options::default(), report)?;
     peers::run(peers, report)
 }
 

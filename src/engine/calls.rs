@@ -51,7 +51,7 @@ impl Shard {
             Command::Release { bmc } => self.with(now, bmc, |slot| slot.supervisor.release(now)),
             Command::Connect { bmc, token, done } => self.with(now, bmc, |slot| {
                 slot.calls.insert(token, Call::Done(done));
-                slot.supervisor.connect(now, token);
+                slot.supervisor.connect(token);
             }),
             Command::GiveUp { bmc, token } => {
                 self.with(now, bmc, |slot| slot.supervisor.give_up(now, token));
@@ -120,12 +120,12 @@ fn on_console_call(
     match call {
         ConsoleCall::Open { done } => {
             slot.add_console(id, console);
-            done.complete(slot.supervisor.console_open(now, id, &settings));
+            done.complete(slot.supervisor.console_open(id, &settings));
         }
         ConsoleCall::Connect { token, done } => {
             slot.add_console(id, console);
             slot.calls.insert(token, Call::Done(done));
-            slot.supervisor.console_connect(now, id, &settings, token);
+            slot.supervisor.console_connect(id, &settings, token);
         }
         ConsoleCall::Attached(attached) => slot.supervisor.console_attached(now, id, attached),
         ConsoleCall::Reconfigured => slot.supervisor.console_reconfigure(now, id, &settings),

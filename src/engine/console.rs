@@ -297,10 +297,12 @@ impl ConsoleShared {
         let mut inner = self.inner.lock();
         let told = inner.closed
             || inner.state == ConsoleState::Unconnected && inner.reason.as_deref() == Some(&reason);
+        // Of that a reader has no event, but it ends the wait of those who read.
+        let called_off = inner.next_try.is_some() && next_try.is_none();
         let reason = if inner.closed { Error::new(ErrorKind::Closed) } else { reason };
         let next_try = next_try.filter(|_| !inner.closed);
         inner.disconnect(reason, next_try, told);
-        if told {
+        if told && !called_off {
             return;
         }
         let watches = inner.tell_state();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::wait::Completer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::supervisor::{Keep, Retry, RetryConfig};
+use crate::supervisor::{Due, Keep, Kept, RetryConfig, nobody_attached};
 
 /// What the backend is to be asked next.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,22 +53,17 @@ enum Phase {
 
 #[derive(Debug)]
 pub(super) struct Course {
-    keep: Keep,
-    config: RetryConfig,
+    kept: Kept,
     phase: Phase,
     /// How often it was started.
     start: u64,
     /// It was started, and not stopped since.
     started: bool,
-    retry: Retry,
-    attached: bool,
-    linger_until: Option<Instant>,
-    next_try: Option<Instant>,
-    /// Why it is not connected, as it was told last.
-    reason: Option<Error>,
     waiters: Vec<(u64, Completer<()>)>,
     closers: Vec<Completer<()>>,
     shut_down: bool,
+    /// Nobody takes steps any more.
+    stranded: bool,
     ended: bool,
     tells: VecDeque<Tell>,
 }
@@ -76,19 +71,14 @@ pub(super) struct Course {
 impl Course {
     pub fn new(keep: Keep, config: RetryConfig) -> Self {
         Course {
-            keep,
-            config,
+            kept: Kept::new(keep, config),
             phase: Phase::Idle,
             start: 0,
             started: false,
-            retry: Retry::default(),
-            attached: false,
-            linger_until: None,
-            next_try: None,
-            reason: None,
             waiters: Vec::new(),
             closers: Vec::new(),
             shut_down: false,
+            stranded: false,
             ended: false,
             tells: VecDeque::new(),
         }
@@ -122,7 +112,7 @@ impl Course {
         let (_, done) = self.waiters.remove(at);
         let error = Error::new(ErrorKind::TimedOut);
         let tries = matches!(self.phase, Phase::Wanted | Phase::Starting);
-        if tries && self.waiters.is_empty() && !self.is_kept() {
+        if tries && self.waiters.is_empty() && !self.kept.is_kept() {
             self.rest(error.clone(), None);
         }
         self.tells.push_back(Tell::Done(done, Err(error)));
@@ -130,40 +120,30 @@ impl Course {
 
     /// Somebody is attached now, or nobody any more.
     pub fn attach(&mut self, now: Instant, attached: bool) {
-        self.attached = attached;
-        self.linger_until = match self.keep {
-            Keep::WhileAttached(linger) if !attached => now.checked_add(linger),
-            _ => None,
-        };
+        if self.phase != Phase::Closed {
+            self.kept.attach(now, attached);
+        }
         if attached {
             self.try_kept();
         }
     }
 
     /// Another configuration, which breaks nothing.
-    pub fn reconfigure(&mut self, now: Instant, keep: Keep, config: RetryConfig) {
-        self.config = config;
-        if self.keep != keep {
-            self.keep = keep;
-            self.linger_until = match keep {
-                Keep::WhileAttached(linger) if !self.attached && self.phase != Phase::Idle => {
-                    now.checked_add(linger)
-                }
-                _ => None,
-            };
+    pub fn reconfigure(&mut self, now: Instant, keep: Keep, config: &RetryConfig) {
+        if self.phase == Phase::Closed {
+            return;
         }
-        if self.is_kept() {
-            self.try_kept();
-        } else if self.next_try.is_some() {
-            let reason = self.reason.clone().unwrap_or_else(nobody_attached);
+        let lives = self.phase != Phase::Idle;
+        if let Some(reason) = self.kept.reconfigure(now, keep, config, lives) {
             self.rest(reason, None);
         }
+        self.try_kept();
     }
 
     /// What is started is not what is wanted any more: it is stopped and started again, at once,
     /// and so is what waits to be tried again.
     pub fn restart(&mut self, now: Instant) {
-        self.retry = Retry::default();
+        self.kept.forgive();
         match self.phase {
             Phase::Connected(_) => {
                 self.rest(Error::new(ErrorKind::Reconfigured), Some(now));
@@ -174,7 +154,7 @@ impl Course {
                 self.phase = Phase::Wanted;
                 self.tells.push_back(Tell::Over { start: self.start });
             }
-            Phase::Idle if self.next_try.is_some() => self.try_now(),
+            Phase::Idle => self.try_kept(),
             _ => {}
         }
     }
@@ -182,7 +162,7 @@ impl Course {
     /// Ends it for good.
     pub fn close(&mut self, done: Option<Completer<()>>) {
         match done {
-            Some(done) if self.ended => {
+            Some(done) if self.ended || self.stranded => {
                 let result = if self.shut_down { Err(self.end_error()) } else { Ok(()) };
                 self.tells.push_back(Tell::Done(done, result));
             }
@@ -198,19 +178,24 @@ impl Course {
         self.finish();
     }
 
+    /// The engine has ended, and waits no longer for what is started to stop.
+    pub fn strand(&mut self) {
+        self.stranded = true;
+        for done in self.closers.drain(..) {
+            self.tells.push_back(Tell::Done(done, Err(Error::new(ErrorKind::ShutDown))));
+        }
+    }
+
     // What happened
 
     /// [`deadline`](Self::deadline) is there, maybe.
     pub fn on_time(&mut self, now: Instant) {
-        if self.linger_until.is_some_and(|at| at <= now) {
-            self.linger_until = None;
-            // Somebody who waits for it to connect wants it nevertheless.
-            if self.waiters.is_empty() && (self.phase != Phase::Idle || self.next_try.is_some()) {
+        match self.kept.due(now, !self.waiters.is_empty()) {
+            Due::Sleep if self.phase != Phase::Idle || self.kept.take_try() => {
                 self.rest(nobody_attached(), None);
             }
-        }
-        if self.next_try.is_some_and(|at| at <= now) {
-            self.try_now();
+            Due::Try => self.try_now(),
+            Due::Sleep | Due::Nothing => {}
         }
     }
 
@@ -220,7 +205,6 @@ impl Course {
             return;
         }
         self.phase = Phase::Connected(now);
-        self.reason = None;
         self.tells.push_back(Tell::Connected);
         for (_, done) in self.waiters.drain(..) {
             self.tells.push_back(Tell::Done(done, Ok(())));
@@ -235,11 +219,7 @@ impl Course {
             Phase::Starting => None,
             _ => return,
         };
-        let next_try = if self.is_kept() {
-            Some(self.retry.failed(now, error.kind(), lived, &self.config, chance))
-        } else {
-            None
-        };
+        let next_try = self.kept.failed(now, error, lived, chance);
         self.rest(error.clone(), next_try);
         for (_, done) in self.waiters.drain(..) {
             self.tells.push_back(Tell::Done(done, Err(error.clone())));
@@ -313,30 +293,22 @@ impl Course {
 
     /// When to call [`on_time`](Self::on_time).
     pub fn deadline(&self) -> Option<Instant> {
-        self.next_try.into_iter().chain(self.linger_until).min()
+        self.kept.deadline()
     }
 
     pub fn next_tell(&mut self) -> Option<Tell> {
         self.tells.pop_front()
     }
 
-    fn is_kept(&self) -> bool {
-        match self.keep {
-            Keep::OnRequest => false,
-            Keep::WhileAttached(_) => self.attached || self.linger_until.is_some(),
-            Keep::Always => true,
-        }
-    }
-
     fn try_kept(&mut self) {
-        if self.is_kept() {
+        if self.kept.is_kept() {
             self.try_now();
         }
     }
 
     fn try_now(&mut self) {
         if self.phase == Phase::Idle {
-            self.next_try = None;
+            self.kept.take_try();
             self.phase = Phase::Wanted;
             self.tells.push_back(Tell::Connecting);
         }
@@ -344,8 +316,6 @@ impl Course {
 
     fn rest(&mut self, reason: Error, next_try: Option<Instant>) {
         self.phase = Phase::Idle;
-        self.next_try = next_try;
-        self.reason = Some(reason.clone());
         self.tells.push_back(Tell::Unconnected { start: self.start, reason, next_try });
     }
 
@@ -356,7 +326,7 @@ impl Course {
         let error = self.end_error();
         self.rest(error.clone(), None);
         self.phase = Phase::Closed;
-        self.linger_until = None;
+        self.kept.stop();
         for (_, done) in self.waiters.drain(..) {
             self.tells.push_back(Tell::Done(done, Err(error.clone())));
         }
@@ -365,18 +335,6 @@ impl Course {
     fn end_error(&self) -> Error {
         Error::new(if self.shut_down { ErrorKind::ShutDown } else { ErrorKind::Closed })
     }
-}
-
-fn nobody_attached() -> Error {
-    Error::with_text(ErrorKind::NotConnected, "nobody is attached")
-}
-
-/// A number that is well mixed from one that counts, for waiting times; nothing secret.
-pub(super) fn chance(number: u64) -> u32 {
-    let mut mixed = number.wrapping_add(0x1f12_3bb5).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    mixed ^= mixed >> 32;
-    mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
-    (mixed >> 32) as u32
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,8 +1,10 @@
 //! The log file of a console: what it printed, with the time before each line, and what happened
 //! to it. Written by threads that do nothing else: no shard and no callback waits for a disk.
 //!
-//! Rotation is a few renames, done here: the crates for it bring a calendar and a compressor along,
-//! and hide what the disk says, which is to be reported.
+//! Rotation is a few renames, done here, because what is to be told is exactly what the disk did
+//! not take. Of the crates for it, file-rotate 0.8 says that all was written when the file could
+//! not be opened, panics without the folder, and needs chrono and flate2; the rotating file of
+//! log-io 2.1 does not say how much of a write was taken, and rotates devices as it does files.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -107,11 +109,13 @@ impl LogFiles {
         shared: &Arc<LogShared>,
     ) -> Result<()> {
         let mut text = LogText::new(shared.clone());
-        let files = Arc::downgrade(self);
+        let (files, of) = (Arc::downgrade(self), Arc::downgrade(console));
         let callback = Box::new(move |event: ConsoleEvent<'_>| {
             text.take(&event);
+            // A backend may call a connection closed, too.
             let is_end = matches!(&event.kind, EventKind::Disconnected { reason, .. }
-                if reason.kind() == ErrorKind::Closed);
+                if reason.kind() == ErrorKind::Closed)
+                && of.upgrade().is_none_or(|console| console.is_closed());
             if is_end && let Some(files) = files.upgrade() {
                 let writer = files.writers.lock().remove(&id);
                 drop(writer);
@@ -280,8 +284,14 @@ impl LogText {
 
 impl Open {
     fn new(path: &Path) -> io::Result<Self> {
-        // What a console prints is for its owner only.
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // What a console prints is for its owner only. A pipe or device that nobody reads is not
+        // waited for, and a terminal stays what it is.
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)?;
         let metadata = file.metadata()?;
         let mut open = Open { file, len: metadata.len(), rotates: metadata.is_file() };
         if open.rotates && open.len > 0 && !ends_with_newline(path, open.len) {

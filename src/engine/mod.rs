@@ -247,6 +247,8 @@ impl Engine {
     }
 
     fn add_another(&self, config: BmcConfig) -> Result<BmcHandle> {
+        let credentials = config.credentials.clone();
+        let before = credentials.current();
         let shared = Arc::new(BmcShared { config: Mutex::new(config), status: Mutex::default() });
         let load = |shard: &&ShardHandle| shard.bmcs.load(Ordering::Relaxed);
         let (number, _) = self
@@ -265,8 +267,10 @@ impl Engine {
         let engine = self.shared.clone();
         let handle = BmcHandle { engine, shard: number, key, shared, watch: Mutex::new(None) };
         handle.watch_credentials();
-        // What changed before it was watched.
-        handle.reconfigured()?;
+        if !Arc::ptr_eq(&before, &credentials.current()) {
+            // They changed before they were watched.
+            handle.reconfigured()?;
+        }
         Ok(handle)
     }
 }
@@ -366,6 +370,7 @@ impl BmcHandle {
         // At once, so that nobody takes the state before for the outcome.
         console.set_connecting();
         self.console_call(id, console, ConsoleCall::Connect { token: self.id(), done }, None)
+            .inspect_err(|error| console.set_unconnected(error.clone()))
     }
 
     /// Somebody is attached to the console now, or nobody any more.

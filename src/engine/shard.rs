@@ -264,7 +264,7 @@ impl Shard {
         for link in &slot.consoles {
             let settings = link.shared.settings(quirks);
             // The first one takes the place; there was no more than one.
-            let _ = slot.supervisor.console_open(now, link.id, &settings);
+            let _ = slot.supervisor.console_open(link.id, &settings);
         }
         slot.supervisor.fail(now, error);
         self.drain(now, bmc);

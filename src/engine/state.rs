@@ -7,7 +7,8 @@ use crate::error::Error;
 /// Where a console is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsoleState {
-    /// Not connected, and nobody tries.
+    /// Not connected, and not being connected; maybe another try is planned: see
+    /// [`Why::next_try`].
     Unconnected,
     /// Logging in or activating SOL.
     Connecting,

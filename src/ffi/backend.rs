@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::console::{bmclink_console, bmclink_console_options};
+use super::console::bmclink_console;
+use super::console_options::bmclink_console_options;
 use super::engine::bmclink_engine;
 use super::guard::guard;
 use super::handle::{self, Object, Out, User};

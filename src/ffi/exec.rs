@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::console::{bmclink_console, bmclink_console_options};
+use super::console::bmclink_console;
+use super::console_options::bmclink_console_options;
 use super::credentials::bmclink_credentials;
 use super::engine::bmclink_engine;
 use super::guard::guard;

@@ -31,12 +31,15 @@ pub(super) fn guard<T: Answer>(body: impl FnOnce() -> Result<T>) -> T::C {
     });
     match result {
         Ok(answer) => answer.done(),
-        Err(error) => {
-            let code = error.kind().code();
-            LastError::set(error);
-            T::failed(code)
-        }
+        Err(error) => T::failed(remember(error)),
     }
+}
+
+/// Makes an error this thread's last one, and gives its code.
+pub(super) fn remember(error: Error) -> i32 {
+    let code = error.kind().code();
+    LastError::set(error);
+    code
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -97,6 +100,21 @@ impl Answer for *const c_char {
 
     fn failed(_: i32) -> *const c_char {
         c"".as_ptr()
+    }
+}
+
+/// A text that may not be there, as it is not when the call failed.
+pub(super) struct MaybeText(pub *const c_char);
+
+impl Answer for MaybeText {
+    type C = *const c_char;
+
+    fn done(self) -> *const c_char {
+        self.0
+    }
+
+    fn failed(_: i32) -> *const c_char {
+        std::ptr::null()
     }
 }
 

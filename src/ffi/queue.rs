@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Says which of many consoles have something, with one file descriptor for all of them.
 pub struct bmclink_event_queue {
-    queue: EventQueue,
+    pub(super) queue: EventQueue,
 }
 
 impl Object for bmclink_event_queue {

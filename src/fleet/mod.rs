@@ -98,6 +98,11 @@ impl Fleet {
         self
     }
 
+    /// Other BMCs, with the same limits.
+    pub fn with_bmcs(&self, bmcs: impl IntoIterator<Item = Bmc>) -> Self {
+        Fleet { bmcs: bmcs.into_iter().collect(), ..self.clone() }
+    }
+
     /// The BMCs, each at its index.
     pub fn bmcs(&self) -> &[Bmc] {
         &self.bmcs

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -29,56 +29,79 @@ const CANCEL: Question = Question { dialog: usize::MAX, number: 0 };
 
 /// The results of a run, as they come: an iterator that blocks for the next one.
 ///
-/// Each BMC gives exactly one row. Dropping it cancels what is not done, and waits for the thread.
+/// Each BMC gives exactly one row, to one of the threads that ask. Dropping it cancels what is not
+/// done, and waits for the thread.
 pub struct FleetRun<T> {
     rows: Receiver<Row<T>>,
-    left: usize,
+    left: AtomicUsize,
     answers: Sender<(Question, Result<Reply>)>,
-    bell: Arc<Bell>,
-    ended: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the run's thread tells besides its rows.
+#[derive(Default)]
+struct Shared {
+    bell: Bell,
+    /// One of the constants below.
+    state: AtomicU8,
+}
+
+const RUNNING: u8 = 0;
+const COMPLETE: u8 = 1;
+/// The thread panicked.
+const BROKEN: u8 = 2;
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.state.load(Ordering::Acquire) != RUNNING
+    }
 }
 
 impl<T: Send + 'static> FleetRun<T> {
     pub(super) fn start(fleet: &Fleet, function: Function<T>) -> Result<Self> {
         let (sender, rows) = unbounded();
         let answers = unbounded();
-        let (bell, ended) = (Arc::new(Bell::default()), Arc::new(AtomicBool::new(false)));
-        let end =
-            RunEnd { rows: sender, all: rows.clone(), bell: bell.clone(), ended: ended.clone() };
+        let shared = Arc::new(Shared::default());
+        let end = RunEnd { rows: sender, all: rows.clone(), shared: shared.clone(), over: BROKEN };
         let to_runner = answers.0.clone();
         let runner = Runner::new(fleet.clone(), function, answers, end);
         let thread = thread::Builder::new().name("bmclink-fleet".to_owned());
         let thread = thread.spawn(move || runner.run());
         let thread = thread.map_err(|error| Error::io("cannot start a thread", &error))?;
-        let left = fleet.bmcs.len();
-        Ok(FleetRun { rows, left, answers: to_runner, bell, ended, thread: Some(thread) })
+        let left = AtomicUsize::new(fleet.bmcs.len());
+        Ok(FleetRun { rows, left, answers: to_runner, shared, thread: Some(thread) })
     }
 }
 
 impl<T> FleetRun<T> {
-    /// How many BMCs have not given their row to the caller yet.
+    /// How many BMCs have not given their row to a caller yet.
     pub fn left(&self) -> usize {
-        self.left
+        self.left.load(Ordering::Relaxed)
     }
 
     /// The next row; blocks until `timeout` for it, then `TimedOut`. `None` when all have come.
-    pub fn next_within(&mut self, timeout: Duration) -> Result<Option<Row<T>>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
+    pub fn next_within(&self, timeout: Duration) -> Result<Option<Row<T>>> {
         let row = match deadline(timeout) {
             Some(until) => self.rows.recv_deadline(until),
             None => self.rows.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        let row = row.map_err(|error| match error {
-            RecvTimeoutError::Timeout => Error::new(ErrorKind::TimedOut),
-            // Only a panic of our own ends the thread before its rows are there.
-            RecvTimeoutError::Disconnected => Error::new(ErrorKind::Internal),
-        })?;
-        self.left -= 1;
-        self.tell();
-        Ok(Some(row))
+        match row {
+            Ok(row) => {
+                self.left.fetch_sub(1, Ordering::Relaxed);
+                self.shared.bell.tell(self.is_ready());
+                Ok(Some(row))
+            }
+            // Said to be over a moment before the other end of the rows goes.
+            Err(RecvTimeoutError::Timeout) if !self.shared.is_over() => {
+                Err(Error::new(ErrorKind::TimedOut))
+            }
+            Err(_) if !self.rows.is_empty() => self.next_within(timeout),
+            Err(_) => {
+                let complete = self.shared.state.load(Ordering::Acquire) == COMPLETE;
+                if complete { Ok(None) } else { Err(Error::new(ErrorKind::Internal)) }
+            }
+        }
     }
 
     /// Ends what is not done: its rows say `Cancelled` and come at once. Does not block.
@@ -91,16 +114,12 @@ impl<T> FleetRun<T> {
     /// for `poll` and event loops; it is not to be read from. An
     /// [`EventQueue`](crate::EventQueue) takes a run as well.
     pub fn fd(&self) -> Result<BorrowedFd<'_>> {
-        Ok(self.bell.fd(self.is_ready())?.as_fd())
+        Ok(self.shared.bell.fd(self.is_ready())?.as_fd())
     }
 
     /// Whether the next row is there, or none comes any more.
     fn is_ready(&self) -> impl Fn() -> bool {
-        || !self.rows.is_empty() || self.ended.load(Ordering::Acquire)
-    }
-
-    fn tell(&self) {
-        self.bell.tell(self.is_ready());
+        || !self.rows.is_empty() || self.shared.is_over()
     }
 }
 
@@ -111,12 +130,12 @@ impl EventQueue {
     /// Fails with `Misuse` when it is in this queue already, with `Closed` when the queue is
     /// closed. Does not block. A run that is dropped leaves its queues by itself.
     pub fn add_run<T>(&self, run: &FleetRun<T>, key: u64) -> Result<()> {
-        run.bell.add(self.list(), key, run.is_ready())
+        run.shared.bell.add(self.list(), key, run.is_ready())
     }
 
     /// Takes a run out. Fails with `Misuse` when it is not in this queue.
     pub fn remove_run<T>(&self, run: &FleetRun<T>) -> Result<()> {
-        match run.bell.remove(self.list()) {
+        match run.shared.bell.remove(self.list()) {
             true => Ok(()),
             false => Err(Error::misuse("it is not in this queue")),
         }
@@ -131,7 +150,7 @@ impl<T> Iterator for FleetRun<T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.left))
+        (0, Some(self.left()))
     }
 }
 
@@ -147,7 +166,7 @@ impl<T> Drop for FleetRun<T> {
 
 impl<T> fmt::Debug for FleetRun<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FleetRun").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("FleetRun").field("left", &self.left()).finish_non_exhaustive()
     }
 }
 
@@ -156,8 +175,9 @@ struct RunEnd<T> {
     rows: Sender<Row<T>>,
     /// To see whether there are any.
     all: Receiver<Row<T>>,
-    bell: Arc<Bell>,
-    ended: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    /// The state to leave behind.
+    over: u8,
 }
 
 impl<T> RunEnd<T> {
@@ -168,13 +188,13 @@ impl<T> RunEnd<T> {
     }
 
     fn tell(&self) {
-        self.bell.tell(|| !self.all.is_empty() || self.ended.load(Ordering::Acquire));
+        self.shared.bell.tell(|| !self.all.is_empty() || self.shared.is_over());
     }
 }
 
 impl<T> Drop for RunEnd<T> {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
+        self.shared.state.store(self.over, Ordering::Release);
         self.tell();
     }
 }
@@ -218,6 +238,7 @@ impl<T: Send + 'static> Runner<T> {
         loop {
             self.begin_more();
             if self.running == 0 {
+                self.end.over = COMPLETE;
                 return;
             }
             match self.next_answer() {
@@ -349,5 +370,6 @@ impl<T: Send + 'static> Runner<T> {
             let result = Err(Error::new(ErrorKind::Cancelled));
             self.end.push(Row { index, result, elapsed });
         }
+        self.end.over = COMPLETE;
     }
 }

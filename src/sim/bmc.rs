@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::chassis::Chassis;
 use super::counters::Counters;
+use super::devices::Devices;
 use super::options::BmcOptions;
 use super::profile::Profile;
 use super::serial::{SerialEvent, SerialModel};
@@ -40,6 +41,7 @@ pub struct ManagedSystem {
     pub(super) table_full: bool,
     pub(super) sol: Sol,
     pub(super) chassis: Chassis,
+    pub(super) devices: Devices,
     pub(super) counters: Counters,
     pub(super) delays: Vec<(u8, u8, Duration)>,
     pub(super) scripts: Vec<(u8, u8, u8, u32)>,
@@ -90,6 +92,7 @@ impl ManagedSystem {
             table_full: false,
             sol,
             chassis: Chassis::new(now),
+            devices: Devices::new(mixed(&seed), now, options.sel_time),
             counters: Counters::default(),
             delays: Vec::new(),
             scripts: Vec::new(),
@@ -112,8 +115,9 @@ impl ManagedSystem {
         self.handle_timeout(now);
         self.peer = from;
         self.counters.datagrams_in += 1;
+        let silent = self.devices.silent_until.is_some_and(|end| now < end);
         let answered = match rmcp::decode(datagram) {
-            _ if datagram.len() > DATAGRAM_MAX => None,
+            _ if datagram.len() > DATAGRAM_MAX || silent => None,
             Ok((Class::Asf, block)) => self.on_asf(datagram, block),
             Ok((Class::Ipmi, _)) if rmcpplus::is_rmcpplus(datagram) => self.on_rmcpplus(datagram),
             Ok((Class::Ipmi, block)) => self.on_v15(block),
@@ -131,6 +135,8 @@ impl ManagedSystem {
         self.clock = self.clock.max(now);
         if self.restart_due.take_if(|due| *due <= now).is_some() {
             self.forget_sessions();
+            let silence = Duration::from_millis(self.options.quirks.cold_reset_ms.into());
+            self.devices.silent_until = Some(now + silence);
         }
         self.expire_sessions();
         self.chassis_timeout();
@@ -159,6 +165,7 @@ impl ManagedSystem {
     fn forget_sessions(&mut self) {
         self.sessions.clear();
         self.late.clear();
+        self.devices.restart();
         self.last_session_id = 1;
         let active = self.sol.owner.is_some();
         self.sol = Sol::new(self.sol.config);
@@ -258,6 +265,7 @@ impl ManagedSystem {
         if header.encrypted
             || header.authenticated
             || header.session_sequence_number != SessionSequence(0)
+            || self.lan_is_disabled()
         {
             return None;
         }
@@ -429,6 +437,12 @@ impl ManagedSystem {
         }
         self.events.push(event);
     }
+}
+
+/// One number of a seed, different where the seeds are.
+fn mixed(seed: &[u8; 32]) -> u32 {
+    seed.iter()
+        .fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 impl super::Misbehaviour {

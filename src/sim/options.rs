@@ -1,6 +1,12 @@
-//! What a simulated BMC is: users, keys, profile, and the knobs that make it misbehave.
+//! What a simulated BMC is: users, keys, profile, and how it behaves.
 
+use std::time::Duration;
+
+use super::misbehaviour::Misbehaviour;
 use super::profile::Profile;
+
+/// 2026-01-01 00:00:00 UTC.
+const NEW_YEAR_2026: u32 = 1_767_225_600;
 
 /// A user of a simulated BMC. Its position in [`BmcOptions::users`] plus 1 is its user ID.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,10 +21,12 @@ pub struct User {
     pub enabled: bool,
     /// Whether the user may activate SOL.
     pub sol: bool,
+    /// Whether the user may use IPMI messaging over LAN, so log in at all.
+    pub messaging: bool,
 }
 
 impl User {
-    /// An enabled user with SOL access.
+    /// An enabled user with IPMI messaging and SOL access.
     pub fn new(name: &[u8], password: &[u8], privilege: u8) -> Self {
         User {
             name: name.to_vec(),
@@ -26,6 +34,7 @@ impl User {
             privilege,
             enabled: true,
             sol: true,
+            messaging: true,
         }
     }
 }
@@ -37,6 +46,7 @@ impl std::fmt::Debug for User {
             .field("privilege", &self.privilege)
             .field("enabled", &self.enabled)
             .field("sol", &self.sol)
+            .field("messaging", &self.messaging)
             .finish_non_exhaustive()
     }
 }
@@ -59,6 +69,15 @@ pub struct BmcOptions {
     pub session_slots: usize,
     /// The UDP port it believes it listens on.
     pub port: u16,
+    /// How long the host takes to follow a Chassis Control command.
+    pub power_delay: Duration,
+    /// How long the host's operating system takes for a soft shutdown.
+    pub soft_shutdown: Duration,
+    /// What its clock shows when it is made: seconds since 1970, below 20000000h since the
+    /// BMC's start.
+    pub sel_time: u32,
+    /// How many entries the SEL holds, of 16 bytes each.
+    pub sel_capacity: u16,
     /// What it does wrong besides what its profile does.
     pub quirks: Misbehaviour,
 }
@@ -79,6 +98,10 @@ impl Default for BmcOptions {
             guid: *b"bmclink-sim-0001",
             session_slots: 0,
             port: crate::wire::RMCP_PORT,
+            power_delay: Duration::ZERO,
+            soft_shutdown: Duration::from_secs(5),
+            sel_time: NEW_YEAR_2026,
+            sel_capacity: 512,
             quirks: Misbehaviour::default(),
         }
     }
@@ -91,133 +114,9 @@ impl std::fmt::Debug for BmcOptions {
             .field("profile", &self.profile)
             .field("cipher_suites", &self.cipher_suites)
             .field("port", &self.port)
+            .field("power_delay", &self.power_delay)
+            .field("sel_capacity", &self.sel_capacity)
             .field("quirks", &self.quirks)
             .finish_non_exhaustive()
     }
-}
-
-/// Sizes an Activate Payload response announces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SolSizes {
-    /// Console to BMC, with the SOL header. Kept to unless `swapped` or outside 5 to 259.
-    pub inbound: u16,
-    /// BMC to console, with the SOL header. Kept to unless `swapped` or outside 5 to 259.
-    pub outbound: u16,
-    /// Whether both are sent most significant byte first.
-    pub swapped: bool,
-}
-
-macro_rules! misbehaviour {
-    ($($(#[$doc:meta])* $flag:ident,)* ; $($(#[$value_doc:meta])* $value:ident: $kind:ty,)*) => {
-        /// What a simulated BMC does wrong. Nothing by default; each knob is what some real
-        /// BMC does, and the client quirk of the same name lives with it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-        pub struct Misbehaviour {
-            $($(#[$doc])* pub $flag: bool,)*
-            $($(#[$value_doc])* pub $value: $kind,)*
-        }
-
-        impl Misbehaviour {
-            /// The names [`enable`](Self::enable) takes.
-            pub const FLAGS: &[&str] = &[$(stringify!($flag)),*];
-
-            /// Turns the knob of that name on; false when there is none.
-            pub fn enable(&mut self, name: &str) -> bool {
-                match name {
-                    $(stringify!($flag) => self.$flag = true,)*
-                    _ => return false,
-                }
-                true
-            }
-        }
-    };
-}
-
-misbehaviour! {
-    /// Capability flags lie: no non-null users, K_g set, no v1.5 types.
-    authcap,
-    /// RAKP 2 code and RAKP 4 value are wrong unless Open Session asked the level of RAKP 1.
-    opensesspriv,
-    /// Intel SE7520AF2: the level must be asked in Open Session, RAKP 3 hashes the level only,
-    /// passwords are cut to 16 bytes with HMAC-MD5, the RAKP 4 value is made by the integrity
-    /// algorithm, SOL activated with auxiliary bit 1 stays mute, SOL acks have count 0.
-    intel20,
-    /// Intel 82571: 38h, 3Bh and 01h unanswered, RAKP 1 of 44 bytes only, bit 4 of the role in
-    /// no hash, Activate Payload with auxiliary byte 08h only.
-    i82571spt,
-    /// RAKP 2 code one byte too long.
-    supermicro20,
-    /// RAKP 2 code one byte too long, cipher suite records without tag bits, no 4Eh.
-    sun20,
-    /// RAKP 4 of suite 0 carries an integrity check value.
-    integritycheckvalue,
-    /// LAN messages in replies have wrong checksums.
-    nochecksumcheck,
-    /// Integrity pads are counted, and demanded, without the two bytes behind them.
-    icts,
-    /// v1.5 replies carry session ID 0.
-    idzero,
-    /// Per-message authentication is said to be off, yet replies carry an AuthCode.
-    unexpectedauth,
-    /// Per-message authentication is said to be off, yet packets without AuthCode are dropped.
-    forcepermsg,
-    /// Per-message authentication is off.
-    per_message_auth_off,
-    /// v1.5 replies have their session sequence number most significant byte first.
-    endianseq,
-    /// v1.5 replies have a wrong AuthCode.
-    noauthcodecheck,
-    /// v1.5 with AuthType OEM only, in the old Supermicro and Quanta way.
-    oem_auth,
-    /// Get Payload Activation Status fails with CCh.
-    solstatus,
-    /// Get Channel Payload Support is not answered.
-    solchannelsupport,
-    /// Activate Payload answers 80h unless alerts are deferred.
-    serialalertsdeferred,
-    /// A SOL packet that was taken already is not acknowledged again.
-    solpacketseq,
-    /// SOL packets are acknowledged with count 0, meaning all.
-    solackzero,
-    /// Get Payload Activation Status says capacity 0.
-    capacity_zero,
-    /// Deactivate Payload answers 00h and changes nothing.
-    deactivate_ineffective,
-    /// Only the owner can deactivate; others get 80h.
-    deactivate_owner_only,
-    /// A successful Deactivate Payload is not answered.
-    deactivate_no_reply,
-    /// Get Payload Activation Status always says active.
-    always_active,
-    /// Nothing tells the owner when SOL is taken.
-    silent_steal,
-    /// Our session sequence numbers go 1, 3, 5.
-    seq_jump,
-    /// A RAKP message whose tag is that of the one before it is dropped.
-    tag_strict,
-    /// RAKP 2 and 4 carry the console's session ID in the session header.
-    session_id_in_setup,
-    /// Activate and Deactivate Payload need Administrator.
-    activate_needs_admin,
-    /// SOL neither takes nor sends anything, while the session lives.
-    sol_mute,
-    /// A SOL packet sent again carries what the host printed since.
-    sol_dup_more_data,
-    /// Every response comes twice.
-    duplicate_replies,
-    /// Close Session is not answered.
-    close_no_reply,
-    /// Capability response of four data bytes.
-    short_replies,
-    ;
-    /// The status a cipher suite that is not enabled gets (real ones: 01h, 0Ah, 12h).
-    first_suite_status: Option<u8>,
-    /// RAKP 2 at Administrator gets this status (real ones: 09h, 0Dh).
-    privfallback: Option<u8>,
-    /// Announced SOL payload sizes.
-    solpayloadsize: Option<SolSizes>,
-    /// The UDP port Activate Payload announces.
-    solport: Option<u16>,
-    /// After a host reset the next SOL packet skips this many numbers.
-    sol_sequence_skip: u8,
 }

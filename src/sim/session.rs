@@ -277,10 +277,11 @@ impl ManagedSystem {
         self.sol.owner.map(SessionId)
     }
 
-    /// The privilege limit of a user, 0 for "no access".
+    /// The privilege limit of a user over LAN, 0 for "no access".
     pub(super) fn user_limit(&self, user: usize) -> u8 {
-        let limit = self.options.users.get(user).map_or(0, |user| user.privilege);
-        if limit > PrivilegeLevel::Oem as u8 { 0 } else { limit }
+        let user = self.options.users.get(user).filter(|user| user.messaging);
+        let limit = user.map_or(0, |user| user.privilege);
+        if limit > PrivilegeLevel::Oem as u8 { 0 } else { limit.min(self.channel_limit()) }
     }
 }
 

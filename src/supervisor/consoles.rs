@@ -2,28 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::retry::Retry;
 use super::*;
 use crate::session::{Session, SolConfig, SolEvent, TakeOver};
-
-/// How soon a console nobody is attached to is looked at again while a call waits for it.
-const LINGER_MIN: Duration = Duration::from_secs(1);
 
 /// An activation that is not answered takes longer than this, and a BMC that lives says something
 /// meanwhile.
 const SILENCE: Duration = Duration::from_secs(8);
-
-/// Whether a console is connected again by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Keep {
-    /// No: it is connected when that is asked for, and a loss is final until it is asked again.
-    #[default]
-    OnRequest,
-    /// While a reader is attached, and this long after the last one has left.
-    WhileAttached(Duration),
-    /// Always, from the moment it is opened.
-    Always,
-}
 
 /// How a console is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +24,11 @@ pub struct ConsoleSettings {
 #[derive(Debug)]
 pub(super) struct Link {
     id: u64,
-    settings: ConsoleSettings,
+    sol: SolConfig,
+    kept: Kept,
     /// It is to be connected now, and is not yet.
     pub wanted: bool,
     connected_at: Option<Instant>,
-    attached: bool,
-    /// When it is closed because nobody is attached.
-    linger_until: Option<Instant>,
-    next_try: Option<Instant>,
-    retry: Retry,
     /// SOL was taken over once; the policy allows no more.
     took_over: bool,
     /// Sessions that were lost while it was being connected.
@@ -59,16 +39,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    fn new(id: u64, settings: ConsoleSettings) -> Self {
+    fn new(id: u64, settings: &ConsoleSettings) -> Self {
         Link {
             id,
-            settings,
+            sol: settings.sol.clone(),
+            kept: Kept::new(settings.keep, settings.retry.clone()),
             wanted: false,
             connected_at: None,
-            attached: false,
-            linger_until: None,
-            next_try: None,
-            retry: Retry::default(),
             took_over: false,
             sessions_lost: 0,
             closing: false,
@@ -79,16 +56,7 @@ impl Link {
 
     /// When to look at it again.
     pub fn deadline(&self) -> Option<Instant> {
-        self.next_try.into_iter().chain(self.linger_until).min()
-    }
-
-    /// Whether it is to be connected although nobody waits for that.
-    fn is_kept(&self) -> bool {
-        match self.settings.keep {
-            Keep::OnRequest => false,
-            Keep::WhileAttached(_) => self.attached || self.linger_until.is_some(),
-            Keep::Always => true,
-        }
+        self.kept.deadline()
     }
 
     fn is_connected(&self) -> bool {
@@ -96,11 +64,11 @@ impl Link {
     }
 
     fn sol(&self, quirks_port: u16) -> SolConfig {
-        let take_over = match self.settings.sol.take_over {
+        let take_over = match self.sol.take_over {
             TakeOver::Once if self.took_over => TakeOver::Stale,
             other => other,
         };
-        SolConfig { take_over, session_port: quirks_port, ..self.settings.sol.clone() }
+        SolConfig { take_over, session_port: quirks_port, ..self.sol.clone() }
     }
 }
 
@@ -118,12 +86,7 @@ impl Supervisor {
 
     /// Opens a console: one that is always to be connected begins at once. Fails with `Busy` when
     /// another one is in the way.
-    pub fn console_open(
-        &mut self,
-        now: Instant,
-        id: u64,
-        settings: &ConsoleSettings,
-    ) -> Result<(), Error> {
+    pub fn console_open(&mut self, id: u64, settings: &ConsoleSettings) -> Result<(), Error> {
         if settings.keep == Keep::OnRequest {
             return Ok(());
         }
@@ -131,22 +94,22 @@ impl Supervisor {
             return Err(Error::new(ErrorKind::ShutDown));
         }
         self.place(id, settings)?;
-        self.try_kept(now, id);
+        self.try_kept(id);
         Ok(())
     }
 
     /// Wants a console connected, now; [`Event::Done`] with `token` says how that went.
-    pub fn console_connect(
-        &mut self,
-        now: Instant,
-        id: u64,
-        settings: &ConsoleSettings,
-        token: u64,
-    ) {
-        if self.shut_down {
-            return self.done(token, Err(Error::new(ErrorKind::ShutDown)));
-        }
-        if let Err(error) = self.place(id, settings) {
+    pub fn console_connect(&mut self, id: u64, settings: &ConsoleSettings, token: u64) {
+        let place = if self.shut_down {
+            Err(Error::new(ErrorKind::ShutDown))
+        } else {
+            self.place(id, settings)
+        };
+        if let Err(error) = place {
+            // Whoever does not wait for it looks at its state.
+            let reason = error.clone();
+            self.tell(id, ConsoleChange::Connecting);
+            self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
             return self.done(token, Err(error));
         }
         let Some(link) = self.link(id) else { return };
@@ -158,33 +121,40 @@ impl Supervisor {
         }
         link.waiters.push(token);
         self.forget_refusal();
-        self.try_now(now, id);
+        self.try_now(id);
     }
 
     /// Somebody is attached to a console now, or nobody any more.
     pub fn console_attached(&mut self, now: Instant, id: u64, attached: bool) {
-        let Some(link) = self.link(id) else { return };
-        link.attached = attached;
+        let Some(link) = self.link(id).filter(|link| !link.closing) else { return };
+        link.kept.attach(now, attached);
         if attached {
-            link.linger_until = None;
             self.forget_refusal();
-            return self.try_kept(now, id);
-        }
-        if let Keep::WhileAttached(linger) = link.settings.keep {
-            link.linger_until = Some(now + linger);
+            self.try_kept(id);
         }
     }
 
     /// Runs a console in another way. What is about SOL itself breaks it; the rest breaks nothing.
     pub fn console_reconfigure(&mut self, now: Instant, id: u64, settings: &ConsoleSettings) {
+        let Some(link) = self.link(id).filter(|link| !link.closing) else { return };
+        let breaks = link.sol != settings.sol;
+        link.sol.clone_from(&settings.sol);
+        let lives = link.wanted || link.is_connected();
+        let called_off = link.kept.reconfigure(now, settings.keep, &settings.retry, lives);
+        if let Some(reason) = called_off {
+            self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
+        }
+        if breaks {
+            self.break_sol(now, id);
+        }
+        self.try_kept(id);
+    }
+
+    /// It is to have SOL in another way.
+    fn break_sol(&mut self, now: Instant, id: u64) {
         let has_place = self.console.as_ref().is_some_and(|link| link.id == id);
         let Some(link) = self.link(id) else { return };
-        let breaks = link.settings.sol != settings.sol;
-        link.settings = settings.clone();
-        if link.closing || !breaks {
-            return self.try_kept(now, id);
-        }
-        link.retry = Retry::default();
+        link.kept.forgive();
         link.took_over = false;
         if link.connected_at.take().is_some() {
             link.wanted = true;
@@ -196,8 +166,7 @@ impl Supervisor {
         if has_place {
             self.close_sol();
         }
-        self.want(now);
-        self.try_kept(now, id);
+        self.want();
     }
 
     /// Deactivates a console and nothing else; [`Event::Done`] with `token` says when that is
@@ -214,17 +183,14 @@ impl Supervisor {
             return self.done(token, Ok(()));
         };
         link.wanted = false;
-        link.next_try = None;
-        link.linger_until = None;
+        link.kept.stop();
+        link.closing = true;
+        link.closers.push(token);
         let waiters = std::mem::take(&mut link.waiters);
         if has_sol {
-            link.closing = true;
-            link.closers.push(token);
             self.close_sol();
         } else {
-            self.remove_console(now);
-            self.tell(id, ConsoleChange::Closed);
-            self.done(token, Ok(()));
+            self.end_console();
         }
         self.finish(&waiters, Err(Error::new(ErrorKind::Closed)));
         // A login that only this console wanted has no purpose any more.
@@ -241,7 +207,7 @@ impl Supervisor {
         }
         let has_sol = self.session().is_some_and(|session| session.sol_is_open());
         // One that is kept keeps its place, also while it has nothing to do.
-        let kept = |link: &Link| link.settings.keep != Keep::OnRequest;
+        let kept = |link: &Link| link.kept.keep() != Keep::OnRequest;
         let unused = |link: &Link| !link.wanted && !kept(link) && !link.closing && !has_sol;
         if self.console.as_deref().is_some_and(unused) {
             self.console = self.next_console.take();
@@ -252,29 +218,29 @@ impl Supervisor {
             let text = "this BMC has another console; close that one first";
             return Err(Error::with_text(ErrorKind::Busy, text));
         }
-        *place = Some(Box::new(Link::new(id, settings.clone())));
+        *place = Some(Box::new(Link::new(id, settings)));
         Ok(())
     }
 
     /// Tries a console that is kept and not connected.
-    fn try_kept(&mut self, now: Instant, id: u64) {
-        let kept = self.link(id).is_some_and(|link| link.is_kept() && !link.is_connected());
+    fn try_kept(&mut self, id: u64) {
+        let kept = self.link(id).is_some_and(|link| link.kept.is_kept() && !link.is_connected());
         if kept {
-            self.try_now(now, id);
+            self.try_now(id);
         }
     }
 
-    fn try_now(&mut self, now: Instant, id: u64) {
+    fn try_now(&mut self, id: u64) {
         let released = self.released;
         let Some(link) = self.link(id) else { return };
-        link.next_try = None;
+        link.kept.take_try();
         if link.closing || released {
             return;
         }
         if !std::mem::replace(&mut link.wanted, true) {
             self.tell(id, ConsoleChange::Connecting);
         }
-        self.want(now);
+        self.want();
         if let Some(live) = &mut self.live {
             live.drained = false;
         }
@@ -289,12 +255,10 @@ impl Supervisor {
             .collect();
         for id in due {
             let Some(link) = self.link(id) else { continue };
-            if link.linger_until.is_some_and(|at| at <= now) {
-                link.linger_until = None;
-                link.next_try = None;
-                self.put_to_sleep(now, id);
-            } else if link.next_try.is_some_and(|at| at <= now) {
-                self.try_now(now, id);
+            match link.kept.due(now, !link.waiters.is_empty()) {
+                Due::Sleep => self.put_to_sleep(now, id),
+                Due::Try => self.try_now(id),
+                Due::Nothing => {}
             }
         }
     }
@@ -302,19 +266,13 @@ impl Supervisor {
     /// Nobody is attached to it any more: it is deactivated, and stays open.
     fn put_to_sleep(&mut self, now: Instant, id: u64) {
         let Some(link) = self.link(id) else { return };
-        if !link.waiters.is_empty() {
-            // Somebody wants it all the same: it is looked at again when that is over.
-            if let Keep::WhileAttached(linger) = link.settings.keep {
-                link.linger_until = Some(now + linger.max(LINGER_MIN));
-            }
-            return;
-        }
-        let was_active = link.wanted || link.is_connected();
-        link.wanted = false;
-        link.connected_at = None;
-        if was_active {
-            let reason = Error::with_text(ErrorKind::NotConnected, "nobody is attached");
+        let was_tried = link.kept.take_try();
+        let was_active = std::mem::take(&mut link.wanted) | link.connected_at.take().is_some();
+        if was_active || was_tried {
+            let reason = nobody_attached();
             self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
+        }
+        if was_active {
             self.close_sol();
             self.stop_unwanted_login(now);
         }
@@ -366,10 +324,7 @@ impl Supervisor {
         let Some(link) = &mut self.console else { return };
         let id = link.id;
         if link.closing {
-            let closers = std::mem::take(&mut link.closers);
-            self.remove_console(now);
-            self.tell(id, ConsoleChange::Closed);
-            self.finish(&closers, Ok(()));
+            self.end_console();
         } else if is_silent && link.wanted && link.sessions_lost < SESSIONS_PER_REQUEST {
             link.sessions_lost += 1;
         } else if failure.cause != Cause::Closed {
@@ -386,21 +341,24 @@ impl Supervisor {
         failure.cause == Cause::TimedOut && self.session().is_some_and(unheard)
     }
 
-    fn remove_console(&mut self, now: Instant) {
-        self.console = self.next_console.take();
-        let next = self.console.as_ref().map(|link| link.id);
-        if next.is_some() && self.links().any(|link| link.wanted) {
-            self.want(now);
+    /// The console that is being closed is so; the one after it has its place.
+    fn end_console(&mut self) {
+        let next = self.next_console.take();
+        let Some(closed) = std::mem::replace(&mut self.console, next) else { return };
+        if self.links().any(|link| link.wanted) {
+            self.want();
             if let Some(live) = &mut self.live {
                 live.drained = false;
             }
         }
+        self.tell(closed.id, ConsoleChange::Closed);
+        self.finish(&closed.closers, Ok(()));
     }
 
     /// A console's connection or attempt failed: one that is kept is tried again later.
     fn fail_console(&mut self, now: Instant, id: u64, error: &Error) {
         self.chance = self.chance.wrapping_add(1);
-        let chance = mixed(self.chance);
+        let chance = chance(self.chance);
         let released = self.released;
         let Some(link) = self.link(id) else { return };
         let was_trying = std::mem::take(&mut link.wanted);
@@ -408,19 +366,14 @@ impl Supervisor {
         let lived = link.connected_at.take().map(|since| now.saturating_duration_since(since));
         let waiters = std::mem::take(&mut link.waiters);
         if link.closing {
-            let closers = std::mem::take(&mut link.closers);
-            self.remove_console(now);
-            self.tell(id, ConsoleChange::Closed);
-            self.finish(&closers, Ok(()));
-            return;
+            return self.end_console();
         }
         if error.kind() == ErrorKind::Stolen {
             link.took_over = true;
         }
         if was_trying || lived.is_some() {
-            link.next_try = (link.is_kept() && !released)
-                .then(|| link.retry.failed(now, error.kind(), lived, &link.settings.retry, chance));
-            let next_try = link.next_try;
+            let next_try =
+                if released { None } else { link.kept.failed(now, error, lived, chance) };
             self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try });
         }
         self.finish(&waiters, Err(error.clone()));
@@ -451,19 +404,19 @@ impl Supervisor {
         let ids: Vec<u64> = self.links().map(|link| link.id).collect();
         for id in ids {
             let Some(link) = self.link(id) else { continue };
-            link.retry = Retry::default();
+            link.kept.forgive();
             link.took_over = false;
             if link.closing {
                 self.fail_console(now, id, error);
                 continue;
             }
-            let again = link.is_connected() || link.next_try.take().is_some();
+            let again = link.is_connected() || link.kept.is_kept();
             if link.connected_at.take().is_some() {
                 let (reason, next_try) = (error.clone(), Some(now));
                 self.tell(id, ConsoleChange::Unconnected { reason, next_try });
             }
             if again {
-                self.try_now(now, id);
+                self.try_now(id);
             }
         }
     }
@@ -475,7 +428,7 @@ impl Supervisor {
             if !take(&mut link.waiters, token) {
                 continue;
             }
-            let stops = link.wanted && link.waiters.is_empty() && !link.is_kept();
+            let stops = link.wanted && link.waiters.is_empty() && !link.kept.is_kept();
             if stops {
                 link.wanted = false;
                 self.tell(id, ConsoleChange::Unconnected { reason: error.clone(), next_try: None });
@@ -488,10 +441,10 @@ impl Supervisor {
     pub(super) fn shut_down_consoles(&mut self, error: &Error) {
         let mut ids = Vec::new();
         for link in self.console.iter_mut().chain(&mut self.next_console) {
-            let waits = link.next_try.take().is_some();
+            let waits = link.kept.take_try();
             let was_active = link.connected_at.take().is_some() || link.wanted;
             link.wanted = false;
-            link.linger_until = None;
+            link.kept.stop();
             ids.push((link.id, waits || was_active, std::mem::take(&mut link.waiters)));
         }
         for (id, tell, waiters) in ids {
@@ -505,8 +458,7 @@ impl Supervisor {
     /// Nobody holds them any more: nothing is due.
     pub(super) fn stop_retrying(&mut self) {
         for link in self.console.iter_mut().chain(&mut self.next_console) {
-            link.next_try = None;
-            link.linger_until = None;
+            link.kept.stop();
         }
     }
 

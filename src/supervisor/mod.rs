@@ -2,7 +2,7 @@
 //!
 //! A [`Supervisor`] logs in when something is asked for, gives every command and console its one
 //! session, and begins again after a loss, a failure or another configuration. Like a
-//! [`Session`] it does no I/O and reads no clock: every call takes the time; after each, call
+//! [`Session`] it does no I/O and reads no clock: the time is an argument; after each call, call
 //! [`poll_output`](Supervisor::poll_output) until it gives `Timeout`.
 //!
 //! Sessions are told apart by where they are kept: the live one, and those that part. Of a
@@ -10,6 +10,7 @@
 //! an older configuration reaches anybody.
 
 mod consoles;
+mod kept;
 #[cfg(loom)]
 mod model;
 mod output;
@@ -21,10 +22,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-pub use self::consoles::{ConsoleSettings, Keep};
+pub use self::consoles::ConsoleSettings;
+pub use self::kept::Keep;
+pub(crate) use self::kept::{Due, Kept, nobody_attached};
 pub use self::output::{ConsoleChange, Event, Output};
-pub(crate) use self::retry::Retry;
 pub use self::retry::RetryConfig;
+pub(crate) use self::retry::chance;
 pub use self::target::Target;
 
 use self::consoles::Link;
@@ -246,7 +249,7 @@ impl Supervisor {
     // What is asked for
 
     /// Wants a session; [`Event::Done`] with `token` says when it is up, or why not.
-    pub fn connect(&mut self, now: Instant, token: u64) {
+    pub fn connect(&mut self, token: u64) {
         if self.shut_down {
             return self.done(token, Err(Error::new(ErrorKind::ShutDown)));
         }
@@ -254,7 +257,7 @@ impl Supervisor {
             return self.done(token, Ok(()));
         }
         self.waiters.push(token);
-        self.want(now);
+        self.want();
     }
 
     /// Sends a request once there is a session; [`Event::Reply`] ends it.
@@ -272,7 +275,7 @@ impl Supervisor {
             }
             _ => {
                 self.queued.push(request);
-                self.want(now);
+                self.want();
             }
         }
     }
@@ -327,7 +330,7 @@ impl Supervisor {
         }
         self.break_consoles(now, &error);
         self.phase = Phase::Idle;
-        self.want(now);
+        self.want();
     }
 
     /// Nobody holds it any more: closes what is open; [`Event::Gone`] follows.
@@ -349,6 +352,7 @@ impl Supervisor {
         self.shut_down = true;
         let error = Error::new(ErrorKind::ShutDown);
         self.fail_waiters(&error);
+        self.fail_requests(&error);
         self.shut_down_consoles(&error);
         self.release(now);
     }
@@ -395,14 +399,6 @@ impl Supervisor {
     fn done(&mut self, token: u64, result: Result<(), Error>) {
         self.events.push_back(Event::Done { token, result });
     }
-}
-
-/// A number that is well mixed from one that counts (the finalizer of splitmix64).
-fn mixed(number: u64) -> u32 {
-    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed >> 32) as u32
 }
 
 /// Takes a token out of a list; says whether it was there.

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::ErrorKind;
 
-/// How long to wait before a console is tried again.
+/// How long to wait before a console is tried again. A time so long that no clock reaches it, like
+/// [`Duration::MAX`], is for ever: it is not tried by itself then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryConfig {
     /// The limit of the first wait, doubled after each failure. 1 s. A wait is chosen by chance
@@ -49,8 +50,8 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// The console failed, after it had lived for `lived` if it was connected: when to try again.
-    /// `chance` is a random number.
+    /// The console failed, after it had lived for `lived` if it was connected: when to try again,
+    /// if ever. `chance` is a random number.
     pub fn failed(
         &mut self,
         now: Instant,
@@ -58,12 +59,12 @@ impl Retry {
         lived: Option<Duration>,
         config: &RetryConfig,
         chance: u32,
-    ) -> Instant {
+    ) -> Option<Instant> {
         if lived.is_some_and(|lived| lived >= config.stable) {
             self.failures = 0;
         }
         // Whoever wants it too waits as long as we do: that it lived until then says nothing.
-        if lived.is_some_and(|lived| lived >= config.stolen * (2 * STOLEN_MAX)) {
+        if lived.is_some_and(|lived| lived >= config.stolen.saturating_mul(2 * STOLEN_MAX)) {
             self.stolen = 0;
         }
         let wait = match why {
@@ -71,9 +72,9 @@ impl Retry {
                 about(config.credentials, chance)
             }
             ErrorKind::SolInUse | ErrorKind::Stolen => {
-                self.stolen += 1;
+                self.stolen = self.stolen.saturating_add(1);
                 let times = 1 << (self.stolen - 1).min(STOLEN_MAX.ilog2());
-                about(config.stolen * times, chance)
+                about(config.stolen.saturating_mul(times), chance)
             }
             ErrorKind::NoFreeSession
             | ErrorKind::SolDisabled
@@ -92,16 +93,27 @@ impl Retry {
                 below(limit.min(config.max), chance)
             }
         };
-        now + wait
+        now.checked_add(wait)
     }
 }
 
 /// Between nothing and `limit`, by chance.
 fn below(limit: Duration, chance: u32) -> Duration {
-    limit.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+    let share = f64::from(chance) / f64::from(u32::MAX);
+    // The longest one gets longer by being rounded.
+    Duration::try_from_secs_f64(limit.as_secs_f64() * share).unwrap_or(Duration::MAX)
 }
 
 /// Up to a quarter more than `wait`.
 fn about(wait: Duration, chance: u32) -> Duration {
-    wait + below(wait / 4, chance)
+    wait.saturating_add(below(wait / 4, chance))
+}
+
+/// A number that is well mixed from one that counts, for waiting times; nothing secret (the
+/// finalizer of splitmix64).
+pub(crate) fn chance(number: u64) -> u32 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed >> 32) as u32
 }

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::*;
-use crate::session::{self, SolEvent};
+use crate::session;
 
 impl Supervisor {
     /// Somebody needs a session: one is begun unless it is there or on its way.
-    pub(super) fn want(&mut self, _now: Instant) {
+    pub(super) fn want(&mut self) {
         if self.phase == Phase::Idle && self.is_wanted() && !self.released {
             self.phase = Phase::Resolving;
             self.lookup += 1;
@@ -61,26 +61,28 @@ impl Supervisor {
 
     /// What was learned of the target.
     pub(super) fn learned(&self) -> Learned {
-        let mut all = self.learned.iter();
-        let target = &self.target;
-        all.find(|(host, port, _)| *host == target.host && *port == target.port)
-            .map_or(Learned::default(), |(_, _, learned)| *learned)
+        self.learned_at().map_or(Learned::default(), |at| self.learned[at].2)
     }
 
     /// Somebody asks for a login, with other credentials maybe: it is tried in every way there is.
     pub(super) fn forget_refusal(&mut self) {
-        let Target { host, port, .. } = &self.target;
-        let mut all = self.learned.iter_mut();
-        if let Some((_, _, learned)) = all.find(|(other, at, _)| (other, at) == (host, port)) {
-            learned.refused_by_level = None;
+        if let Some(at) = self.learned_at() {
+            self.learned[at].2.refused_by_level = None;
         }
     }
 
     fn learn(&mut self, learned: Learned) {
-        let Target { host, port, .. } = &self.target;
-        self.learned.retain(|(other, at, _)| (other, at) != (host, port));
-        self.learned.push_front((host.clone(), *port, learned));
+        if let Some(at) = self.learned_at() {
+            self.learned.remove(at);
+        }
+        self.learned.push_front((self.target.host.clone(), self.target.port, learned));
         self.learned.truncate(LEARNED_MAX);
+    }
+
+    /// Where that of the target is.
+    fn learned_at(&self) -> Option<usize> {
+        let Target { host, port, .. } = &self.target;
+        self.learned.iter().position(|(other, at, _)| (other, at) == (host, port))
     }
 
     fn end_of_login(&mut self) {
@@ -183,7 +185,7 @@ impl Supervisor {
                 }
             }
             session::Event::Reply { token, result } => self.on_reply(now, token, result),
-            session::Event::Sol(event) => self.on_sol(now, event),
+            session::Event::Sol(event) => self.on_sol_event(now, event),
             session::Event::Closed(failure) => self.on_closed(now, failure),
         }
     }
@@ -222,7 +224,7 @@ impl Supervisor {
         self.events.push_back(Event::Ended { error: error.clone(), was_up, asked_for });
         if asked_for && self.is_wanted() && !self.released {
             // It was closed because nobody wanted it, and somebody does again.
-            return self.want(now);
+            return self.want();
         }
         self.forget(now, &error, was_up);
     }
@@ -238,22 +240,23 @@ impl Supervisor {
     /// with the next one.
     pub(super) fn forget(&mut self, now: Instant, error: &Error, was_up: bool) {
         self.reopen = false;
-        if was_up && !self.queued.is_empty() {
-            for token in std::mem::take(&mut self.waiters) {
-                self.done(token, Err(error.clone()));
-            }
-        } else {
-            self.fail_waiters(error);
+        self.fail_waiters(error);
+        if !was_up || self.queued.is_empty() {
+            self.fail_requests(error);
         }
         self.fail_consoles(now, error, was_up);
-        self.want(now);
+        self.want();
     }
 
-    /// Ends everybody's wait for a session or an answer.
+    /// Ends everybody's wait for a session.
     pub(super) fn fail_waiters(&mut self, error: &Error) {
         for token in std::mem::take(&mut self.waiters) {
             self.done(token, Err(error.clone()));
         }
+    }
+
+    /// Ends everybody's wait for an answer.
+    pub(super) fn fail_requests(&mut self, error: &Error) {
         self.queued.clear();
         for pending in std::mem::take(&mut self.pending) {
             let (token, result) = (pending.token, Err(error.clone()));
@@ -300,9 +303,5 @@ impl Supervisor {
             }
             _ => error,
         }
-    }
-
-    fn on_sol(&mut self, now: Instant, event: SolEvent) {
-        self.on_sol_event(now, event);
     }
 }

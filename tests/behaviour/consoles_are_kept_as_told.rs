@@ -1,9 +1,11 @@
 //! The life of a console: exact events, at once when somebody comes, and asleep when nobody is
 //! there.
 
+use std::time::Duration;
+
 use bmclink::ErrorKind;
 use bmclink::sim::Profile;
-use bmclink::supervisor::{ConsoleChange, Event, Keep, Supervisor};
+use bmclink::supervisor::{ConsoleChange, Event, Keep, RetryConfig, Supervisor};
 use bmclink::wire::payload::PayloadType;
 
 use crate::pair::{PROFILES, millis, request, secs};
@@ -173,26 +175,128 @@ fn a_connect_that_outlasts_the_linger_is_answered() {
     assert!(!world.is_connected());
 }
 
+/// For ever is longer than a clock goes.
+#[test]
+fn a_console_that_lingers_for_ever_stays_once_somebody_came() {
+    let mut world = World::new(Profile::Spec, 1, 1);
+    world.open(Keep::WhileAttached(Duration::MAX));
+    world.run_for(secs(100));
+    assert_eq!(world.sent.len(), 0, "nobody came");
+    world.supervisor.console_attached(world.now, CONSOLE, true);
+    assert!(world.run_until(secs(1), World::is_connected));
+    world.supervisor.console_attached(world.now, CONSOLE, false);
+    world.run_for(secs(10_000));
+    assert!(world.is_connected());
+    let now = world.now;
+    world.bmc(1).reset(now);
+    assert!(world.run_until(secs(300), |world| !world.is_connected()));
+    assert!(world.run_until(secs(60), World::is_connected), "it is kept");
+}
+
+/// It was kept although nobody was there; from now on that matters.
+#[test]
+fn a_console_that_nobody_needs_any_more_goes_to_sleep() {
+    let on_demand = settings(Keep::WhileAttached(secs(10)));
+    for password in ["password", "another"] {
+        let mut world = World::new(Profile::Spec, 1, 1);
+        world.bmc(1).set_password(b"admin", password.as_bytes());
+        world.open(Keep::Always);
+        world.run_for(secs(5));
+        assert_eq!(world.is_connected(), password == "password");
+        world.supervisor.console_reconfigure(world.now, CONSOLE, &on_demand);
+        world.run_for(secs(9));
+        assert_eq!(world.is_connected(), password == "password", "it lingers");
+        world.run_for(secs(2));
+        let last = world.changes().pop();
+        let asleep = matches!(&last, Some(ConsoleChange::Unconnected { reason, next_try: None })
+            if reason.kind() == ErrorKind::NotConnected);
+        assert!(asleep, "{last:?}");
+        let (sent, told) = (world.sent.len(), world.changes().len());
+        world.run_for(secs(25));
+        assert_eq!((story(&world).len(), world.logins_begun <= 2), (told, true));
+        if password == "another" {
+            assert_eq!(world.sent.len(), sent, "nothing is tried for nobody");
+        }
+        // Who comes finds it as any other.
+        world.bmc(1).set_password(b"admin", b"password");
+        world.supervisor.console_attached(world.now, CONSOLE, true);
+        assert!(world.run_until(secs(1), World::is_connected));
+    }
+}
+
+/// The try that was planned is called off, and whoever waits for it is told.
+#[test]
+fn a_console_that_is_kept_no_more_is_not_tried_any_more() {
+    let mut world = World::new(Profile::Spec, 1, 1);
+    world.bmc(1).set_password(b"admin", b"another");
+    world.open(Keep::Always);
+    world.run_for(secs(5));
+    let on_request = settings(Keep::OnRequest);
+    world.supervisor.console_reconfigure(world.now, CONSOLE, &on_request);
+    let sent = world.sent.len();
+    world.run_for(secs(600));
+    assert_eq!(world.sent.len(), sent);
+    assert_eq!(story(&world), ["connecting", "Password", "Password"]);
+    let last = world.changes().pop();
+    assert!(matches!(last, Some(ConsoleChange::Unconnected { next_try: None, .. })), "{last:?}");
+    // Equal settings again: nothing.
+    world.supervisor.console_reconfigure(world.now, CONSOLE, &on_request);
+    world.run_for(secs(60));
+    assert_eq!(story(&world).len(), 3);
+}
+
+/// Waits that no clock reaches are waits for somebody to come.
+#[test]
+fn a_retry_that_is_never_waits_for_somebody() {
+    let mut never = settings(Keep::Always);
+    never.retry = RetryConfig {
+        first: Duration::MAX,
+        max: Duration::MAX,
+        credentials: Duration::MAX,
+        refused: Duration::MAX,
+        stolen: Duration::MAX,
+        stable: Duration::MAX,
+    };
+    for expected in [ErrorKind::Password, ErrorKind::SolDisabled] {
+        let mut world = World::new(Profile::Spec, 1, 1);
+        if expected == ErrorKind::Password {
+            world.bmc(1).set_password(b"admin", b"another");
+        } else {
+            world.bmc(1).script_completion(6, 0x48, 0x81, 1);
+        }
+        world.supervisor.console_open(CONSOLE, &never).expect("room");
+        world.run_for(secs(100_000));
+        assert_eq!(story(&world), ["connecting".to_owned(), format!("{expected:?}")]);
+        let last = world.changes().pop();
+        assert!(matches!(last, Some(ConsoleChange::Unconnected { next_try: None, .. })));
+        if expected == ErrorKind::Password {
+            world.reconfigure(world.target(1, "another"));
+        } else {
+            world.supervisor.console_attached(world.now, CONSOLE, true);
+        }
+        assert!(world.run_until(secs(5), World::is_connected), "{expected:?}");
+    }
+}
+
 #[test]
 fn of_two_consoles_the_second_one_is_told_that_there_is_another() {
     for keep in [Keep::Always, Keep::WhileAttached(secs(1)), Keep::OnRequest] {
         let mut world = World::new(Profile::Spec, 1, 1);
-        let now = world.now;
-        world.supervisor.console_open(now, CONSOLE, &settings(keep)).expect("room");
+        world.supervisor.console_open(CONSOLE, &settings(keep)).expect("room");
         if keep == Keep::OnRequest {
             world.connect().expect("connected");
         }
         let other = settings(Keep::Always);
-        let busy = world.supervisor.console_open(now, 2, &other).map_err(|error| error.kind());
+        let busy = world.supervisor.console_open(2, &other).map_err(|error| error.kind());
         assert_eq!(busy, Err(ErrorKind::Busy), "{keep:?}");
-        world.supervisor.console_connect(now, 2, &other, 7);
+        world.supervisor.console_connect(2, &other, 7);
         world.settle();
         assert_eq!(world.done(7), Some(Err(ErrorKind::Busy)), "{keep:?}");
         // It still has its place, and gives it free when it is closed.
         world.supervisor.console_attached(world.now, CONSOLE, true);
         assert_eq!(world.connect(), Ok(()), "{keep:?}");
         world.supervisor.console_close(world.now, CONSOLE, 8);
-        world.supervisor.console_connect(world.now, 2, &other, 9);
+        world.supervisor.console_connect(2, &other, 9);
         world.run_for(secs(2));
         assert_eq!((world.done(8), world.done(9)), (Some(Ok(())), Some(Ok(()))), "{keep:?}");
         assert_eq!(world.logins(1), 1);
@@ -228,8 +332,7 @@ fn another_way_to_run_a_console_breaks_it_once_and_counts_from_the_first_activat
 fn take_over_that_is_allowed_while_it_is_refused_is_used_at_once() {
     let mut world = World::new(Profile::Spec, 1, 1);
     world.add_rival();
-    let now = world.now;
-    world.rivals[0].supervisor.console_connect(now, CONSOLE, &settings(Keep::OnRequest), 1);
+    world.rivals[0].supervisor.console_connect(CONSOLE, &settings(Keep::OnRequest), 1);
     world.run_for(secs(2));
     world.open(Keep::Always);
     world.run_for(secs(2));
@@ -354,16 +457,17 @@ fn after_the_end_everything_is_refused() {
     assert!(world.run_until(secs(10), World::is_connected));
     let supervisor: &mut Supervisor = &mut world.supervisor;
     supervisor.shut_down(world.now);
-    supervisor.console_connect(world.now, 2, &settings(Keep::Always), 1);
-    supervisor.connect(world.now, 2);
+    supervisor.console_connect(2, &settings(Keep::Always), 1);
+    supervisor.connect(2);
     supervisor.submit(world.now, request(3, 6, 1, &[]));
-    let opened = supervisor.console_open(world.now, 3, &settings(Keep::Always));
+    let opened = supervisor.console_open(3, &settings(Keep::Always));
     assert_eq!(opened.map_err(|error| error.kind()), Err(ErrorKind::ShutDown));
     supervisor.console_attached(world.now, CONSOLE, true);
     world.run_for(secs(60));
     let shut_down = Some(Err(ErrorKind::ShutDown));
     assert_eq!((world.done(1), world.done(2)), (shut_down, shut_down));
     assert_eq!(world.reply(3).map(|reply| reply.map(drop)), Some(Err(ErrorKind::ShutDown)));
-    assert_eq!(story(&world), ["connecting", "connected", "ShutDown"]);
+    // The last two are the other console's.
+    assert_eq!(story(&world), ["connecting", "connected", "ShutDown", "connecting", "ShutDown"]);
     assert_eq!((world.sessions(1), world.bmc(1).sol_owner()), (0, None));
 }

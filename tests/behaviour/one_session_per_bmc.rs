@@ -14,7 +14,7 @@ fn commands_and_a_console_share_a_login() {
         let tokens: Vec<u64> = (0..20).map(|_| world.begin_command()).collect();
         let console = world.begin_connect();
         let connects: Vec<u64> = (1000..1050).collect();
-        connects.iter().for_each(|token| world.supervisor.connect(world.now, *token));
+        connects.iter().for_each(|token| world.supervisor.connect(*token));
         world.run_for(secs(20));
         assert!(tokens.iter().all(|token| matches!(world.reply(*token), Some(Ok(_)))));
         assert!(connects.iter().all(|token| world.done(*token) == Some(Ok(()))));
@@ -34,7 +34,7 @@ fn commands_and_a_console_share_a_login() {
 fn an_error_is_everybodys() {
     let mut world = World::new(Profile::Spec, 1, 1);
     world.bmc(1).set_password(b"admin", b"another");
-    (1000..1050).for_each(|token| world.supervisor.connect(world.now, token));
+    (1000..1050).for_each(|token| world.supervisor.connect(token));
     world.run_for(secs(5));
     let refused = Some(Err(bmclink::ErrorKind::Password));
     assert!((1000..1050).all(|token| world.done(token) == refused));
@@ -46,7 +46,7 @@ fn disturb(world: &mut World, number: u64, open: &mut Option<u64>) {
     let (now, id) = (world.now, 10_000 + number);
     match (number % 5, *open) {
         (0, None) => {
-            world.supervisor.console_open(now, id, &settings(Keep::Always)).expect("room");
+            world.supervisor.console_open(id, &settings(Keep::Always)).expect("room");
             *open = Some(id);
         }
         (1, Some(console)) => world.supervisor.console_attached(now, console, true),
@@ -75,7 +75,7 @@ fn a_thousand_comings_and_goings_leave_one_session() {
                 world.run_for(millis(random.below(40) as u64));
             }
             if open.is_none() {
-                world.supervisor.console_open(world.now, 1, &settings(Keep::Always)).expect("room");
+                world.supervisor.console_open(1, &settings(Keep::Always)).expect("room");
             }
             // Half-open sessions of logins that were given up are gone by then.
             world.run_for(secs(90));

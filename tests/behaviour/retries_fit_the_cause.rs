@@ -97,7 +97,7 @@ fn refused_logins(number: u64, start: Instant, end: Instant) -> Vec<Duration> {
     let target = World::new(Profile::Spec, 1, 1).target(1, "wrong");
     let mut supervisor = Supervisor::new(target, number);
     let refused = Error::from(Failure::new(Cause::Password, Stage::Rakp2));
-    supervisor.console_open(start, CONSOLE, &settings(Keep::Always)).expect("room");
+    supervisor.console_open(CONSOLE, &settings(Keep::Always)).expect("room");
     let (mut now, mut begun, mut out) = (start, Vec::new(), Vec::new());
     while now < end {
         match supervisor.poll_output(now, &mut out) {
@@ -144,11 +144,9 @@ fn by(take_over: TakeOver) -> ConsoleSettings {
 fn rivalry(profile: Profile, seed: u64, take_over: TakeOver) -> (usize, usize, World) {
     let mut world = World::new(profile, 1, seed);
     world.add_rival();
-    let now = world.now;
-    world.supervisor.console_open(now, CONSOLE, &by(take_over)).expect("room");
+    world.supervisor.console_open(CONSOLE, &by(take_over)).expect("room");
     world.run_for(secs(20));
-    let now = world.now;
-    world.rivals[0].supervisor.console_open(now, CONSOLE, &by(take_over)).expect("room");
+    world.rivals[0].supervisor.console_open(CONSOLE, &by(take_over)).expect("room");
     world.run_for(secs(3600));
     let connected = |event: &Event| {
         matches!(event, Event::Console { change: ConsoleChange::Connected { .. }, .. })
@@ -187,13 +185,11 @@ fn two_managers_do_not_fight_unless_told_to_and_then_ever_more_seldom() {
 fn behind_a_crash(profile: Profile, take_over: TakeOver) -> World {
     let mut world = World::new(profile, 1, 5);
     world.add_rival();
-    let now = world.now;
-    world.rivals[0].supervisor.console_open(now, CONSOLE, &by(TakeOver::Stale)).expect("room");
+    world.rivals[0].supervisor.console_open(CONSOLE, &by(TakeOver::Stale)).expect("room");
     world.run_for(secs(5));
     assert!(world.bmc(1).sol_owner().is_some());
     world.rivals.clear();
-    let now = world.now;
-    world.supervisor.console_open(now, CONSOLE, &by(take_over)).expect("room");
+    world.supervisor.console_open(CONSOLE, &by(take_over)).expect("room");
     world.run_for(secs(5));
     world
 }

@@ -63,11 +63,11 @@ fn ask_console(world: &mut World, random: &mut SplitMix64, asked: &mut Asked) {
     let at = random.below(asked.open.len());
     let id = asked.open[at];
     match random.below(6) {
-        0 => drop(world.supervisor.console_open(now, id, &settings)),
+        0 => drop(world.supervisor.console_open(id, &settings)),
         1 => {
             let token = asked.token();
             asked.done.push(token);
-            world.supervisor.console_connect(now, id, &settings, token);
+            world.supervisor.console_connect(id, &settings, token);
         }
         2 => world.supervisor.console_attached(now, id, random.below(2) == 0),
         3 => world.supervisor.console_reconfigure(now, id, &settings),
@@ -93,7 +93,7 @@ fn ask(world: &mut World, random: &mut SplitMix64, asked: &mut Asked) {
         0 => {
             let token = asked.token();
             asked.done.push(token);
-            world.supervisor.connect(now, token);
+            world.supervisor.connect(token);
         }
         1 | 2 => {
             let token = asked.token();

@@ -341,15 +341,13 @@ impl World {
 
     /// Opens the console, to be kept as told.
     pub fn open(&mut self, keep: Keep) {
-        self.supervisor
-            .console_open(self.now, CONSOLE, &settings(keep))
-            .expect("nothing in the way");
+        self.supervisor.console_open(CONSOLE, &settings(keep)).expect("nothing in the way");
     }
 
     /// Wants the console connected; gives the token.
     pub fn begin_connect(&mut self) -> u64 {
         let token = self.token();
-        self.supervisor.console_connect(self.now, CONSOLE, &settings(Keep::OnRequest), token);
+        self.supervisor.console_connect(CONSOLE, &settings(Keep::OnRequest), token);
         token
     }
 

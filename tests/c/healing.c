@@ -3,36 +3,9 @@
  * with status 0 when everything is as the header says; run under sanitizers.
  */
 #define _DEFAULT_SOURCE
-#include <bmclink.h>
+#include "check.h"
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static void fail(int line, const char *what, int64_t got)
-{
-    printf("healing.c:%d: %s gave %lld: %s\n", line, what, (long long)got, bmclink_last_error());
-    exit(EXIT_FAILURE);
-}
-
-#define IS(want, call)                                                                            \
-    do {                                                                                          \
-        int64_t got_ = (call);                                                                    \
-        if (got_ != (want))                                                                       \
-            fail(__LINE__, #call, got_);                                                          \
-    } while (0)
-#define OK(call) IS(BMCLINK_OK, call)
-#define MISUSE(call) IS(BMCLINK_ERR_MISUSE, call)
-#define TRUE(question) IS(1, (question) ? 1 : 0)
-
-#define PATIENCE 30000
-
-static void sleep_ms(int64_t ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
 
 /* Two simulated BMCs that echo, and a handle for the first one. */
 struct setup {

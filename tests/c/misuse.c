@@ -3,29 +3,10 @@
  * status 0 when each thing was refused, or worked, as the header says; run under sanitizers.
  */
 #define _DEFAULT_SOURCE
-#include <bmclink.h>
+#include "check.h"
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static void fail(int line, const char *what, int64_t got)
-{
-    printf("misuse.c:%d: %s gave %lld: %s\n", line, what, (long long)got, bmclink_last_error());
-    exit(EXIT_FAILURE);
-}
-
-#define IS(want, call)                                                                            \
-    do {                                                                                          \
-        int64_t got_ = (call);                                                                    \
-        if (got_ != (want))                                                                       \
-            fail(__LINE__, #call, got_);                                                          \
-    } while (0)
-#define OK(call) IS(BMCLINK_OK, call)
-#define MISUSE(call) IS(BMCLINK_ERR_MISUSE, call)
-#define TRUE(question) IS(1, (question) ? 1 : 0)
 
 /* What no call may write to. */
 #define UNTOUCHED(type) ((type *)(uintptr_t)0x5a5a5a5a5a5a5a58u)
@@ -35,12 +16,6 @@ static int64_t now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void sleep_ms(int64_t ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
 }
 
 /* One simulated BMC and all it takes to use it. */

@@ -4,39 +4,13 @@
  * sanitizers.
  */
 #define _DEFAULT_SOURCE
-#include <bmclink.h>
+#include "check.h"
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-static void fail(int line, const char *what, int64_t got)
-{
-    printf("waiting.c:%d: %s gave %lld: %s\n", line, what, (long long)got, bmclink_last_error());
-    exit(EXIT_FAILURE);
-}
-
-#define IS(want, call)                                                                            \
-    do {                                                                                          \
-        int64_t got_ = (call);                                                                    \
-        if (got_ != (want))                                                                       \
-            fail(__LINE__, #call, got_);                                                          \
-    } while (0)
-#define OK(call) IS(BMCLINK_OK, call)
-#define MISUSE(call) IS(BMCLINK_ERR_MISUSE, call)
-#define TRUE(question) IS(1, (question) ? 1 : 0)
-
 #define COUNT 4
-#define PATIENCE 20000
-
-static void sleep_ms(int64_t ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
 
 /* Simulated BMCs that echo, and a console of each. */
 struct setup {
@@ -329,7 +303,7 @@ static void lock_after(struct told *told, int calls)
         pthread_mutex_unlock(&told->lock);
         sleep_ms(1);
     }
-    fail(__LINE__, "callbacks", told->calls);
+    fail(__FILE__, __LINE__, "callbacks", told->calls);
 }
 
 static int calls(struct told *told)

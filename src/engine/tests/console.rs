@@ -74,3 +74,25 @@ fn a_break_the_session_took_is_pending_too() {
     console.set_in_session(0);
     assert!(drained(&console));
 }
+
+/// The reason is the one that readers know, but they waited for the next try.
+#[test]
+fn who_waits_for_a_next_try_is_told_that_there_is_none() {
+    let console = connected();
+    let lost = || Error::new(ErrorKind::Lost);
+    console.set_unconnected_until(lost(), Instant::now().checked_add(Duration::from_secs(60)));
+    let (told, tells) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut cursor = console.cursor(true);
+            let place = Place::new(cursor.offset());
+            let limit = Instant::now().checked_add(Duration::from_secs(60));
+            let read = console.read(&place, &mut cursor, &mut [0; 8], limit, None);
+            told.send(read.map_err(|error| error.kind())).expect("the test waits for it");
+        });
+        // Until it waits, or later: it is told in any case.
+        std::thread::sleep(Duration::from_millis(50));
+        console.set_unconnected(lost());
+        assert_eq!(tells.recv_timeout(Duration::from_secs(30)), Ok(Err(ErrorKind::Lost)));
+    });
+}

@@ -161,10 +161,10 @@ fn a_console_that_is_kept_no_more_is_not_tried_any_more() {
     assert_eq!(course.next_step(), Step::Start(1));
     course.on_ended(now, 1, &Error::new(ErrorKind::Password), 0);
     assert!(course.deadline().is_some());
-    course.reconfigure(now, Keep::OnRequest, RetryConfig::default());
+    course.reconfigure(now, Keep::OnRequest, &RetryConfig::default());
     assert_eq!(course.deadline(), None);
     assert_eq!(told(&mut course), ["connecting", "retry", "unconnected"]);
-    course.reconfigure(now, Keep::Always, RetryConfig::default());
+    course.reconfigure(now, Keep::Always, &RetryConfig::default());
     assert_eq!(start_again(&mut course), 2);
 }
 
@@ -189,4 +189,97 @@ fn a_closed_one_stops_once_and_ends() {
     let again = connect(&mut course, 2);
     told(&mut course);
     assert_eq!(kind(&again), Some(ErrorKind::Closed));
+}
+
+#[test]
+fn what_lingers_for_ever_is_kept() {
+    let (mut course, now) = course(Keep::WhileAttached(Duration::MAX));
+    course.open();
+    assert!(!course.has_step(), "nobody came");
+    course.attach(now, true);
+    assert_eq!(course.next_step(), Step::Start(1));
+    course.on_connected(now, 1);
+    course.attach(now, false);
+    assert_eq!(course.deadline(), None);
+    course.on_ended(now, 1, &lost(), LONGEST);
+    assert_eq!(course.deadline(), None, "at once");
+    assert_eq!(start_again(&mut course), 2);
+    course.on_ended(now, 2, &lost(), LONGEST);
+    assert!(course.deadline().is_some(), "it is tried again");
+}
+
+#[test]
+fn a_connect_that_outlasts_the_linger_is_answered_and_then_nobody_is_there() {
+    let (mut course, now) = course(Keep::WhileAttached(SECOND));
+    course.attach(now, true);
+    let wait = connect(&mut course, 1);
+    assert_eq!(course.next_step(), Step::Start(1));
+    course.attach(now, false);
+    course.on_time(now + SECOND);
+    course.on_connected(now + SECOND, 1);
+    told(&mut course);
+    assert_eq!(kind(&wait), None);
+    let at = course.deadline().expect("it is looked at again");
+    course.on_time(at);
+    assert_eq!((told(&mut course), course.next_step()), (vec!["unconnected"], Step::Stop));
+    assert_eq!(course.deadline(), None);
+}
+
+#[test]
+fn one_that_is_kept_on_demand_from_now_on_goes_to_sleep() {
+    let on_demand = Keep::WhileAttached(10 * SECOND);
+    for connected in [true, false] {
+        let (mut course, now) = course(Keep::Always);
+        course.open();
+        assert_eq!(course.next_step(), Step::Start(1));
+        if connected {
+            course.on_connected(now, 1);
+        } else {
+            course.on_ended(now, 1, &Error::new(ErrorKind::Password), 0);
+        }
+        course.reconfigure(now, on_demand, &RetryConfig::default());
+        course.on_time(now + 9 * SECOND);
+        told(&mut course);
+        course.on_time(now + 10 * SECOND);
+        assert_eq!(told(&mut course), ["unconnected"], "{connected}");
+        assert_eq!(course.deadline(), None);
+    }
+}
+
+#[test]
+fn a_closed_one_stays_closed_when_its_readers_leave() {
+    let (mut course, now) = course(Keep::WhileAttached(SECOND));
+    course.attach(now, true);
+    course.close(None);
+    assert_eq!(course.next_step(), Step::End);
+    course.attach(now, false);
+    course.reconfigure(now, Keep::Always, &RetryConfig::default());
+    course.reconfigure(now, Keep::WhileAttached(SECOND), &RetryConfig::default());
+    told(&mut course);
+    assert_eq!(course.deadline(), None);
+    course.on_time(now + 10 * SECOND);
+    let late = connect(&mut course, 1);
+    assert_eq!((told(&mut course), kind(&late)), (vec!["done"], Some(ErrorKind::Closed)));
+}
+
+#[test]
+fn a_retry_that_is_never_waits_for_somebody() {
+    let never = RetryConfig {
+        first: Duration::MAX,
+        max: Duration::MAX,
+        credentials: Duration::MAX,
+        refused: Duration::MAX,
+        stolen: Duration::MAX,
+        stable: Duration::MAX,
+    };
+    let now = Instant::now();
+    for kind in ErrorKind::ALL {
+        let mut course = Course::new(Keep::Always, never.clone());
+        course.open();
+        assert_eq!(course.next_step(), Step::Start(1));
+        course.on_ended(now, 1, &Error::new(kind), LONGEST);
+        assert_eq!((told(&mut course).pop(), course.deadline()), (Some("unconnected"), None));
+        course.restart(now);
+        assert_eq!(start_again(&mut course), 2, "{kind:?}");
+    }
 }

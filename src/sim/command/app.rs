@@ -33,7 +33,11 @@ impl ManagedSystem {
         match command {
             cmd::GET_DEVICE_ID => self.device_id(out),
             0x02 => self.cold_reset(),
-            0x04 => out.extend_from_slice(&[0x55, 0]),
+            0x03 => self.devices.restart(),
+            0x04 => out.extend_from_slice(&match self.options.quirks.self_test_failed {
+                0 => [0x55, 0],
+                wrong => [0x57, wrong],
+            }),
             0x08 | cmd::GET_SYSTEM_GUID => out.extend_from_slice(&self.options.guid),
             cmd::GET_CHANNEL_AUTHENTICATION_CAPABILITIES => {
                 return self.authentication_capabilities(data, out);
@@ -44,6 +48,7 @@ impl ManagedSystem {
             cmd::CLOSE_SESSION => return self.close_session(caller, data),
             0x3d => return self.session_info(caller, data, out),
             0x40..=0x47 => return self.channel_command(command, data, out),
+            0x56 => return self.channel_keys(data, out),
             0x48..=0x4f | 0x53 | 0x55 => {
                 return self.payload_command(caller, command, data, out);
             }
@@ -53,10 +58,10 @@ impl ManagedSystem {
         Ok(())
     }
 
-    /// Get Device ID (§20.1): device 20h revision 1, firmware 1.00, IPMI 2.0, with chassis, FRU,
-    /// SEL and SDR; manufacturer and product mean nothing.
+    /// Get Device ID (§20.1): device 20h revision 1, firmware 1.00, IPMI 2.0, with everything but
+    /// bridging to other chassis; manufacturer and product mean nothing.
     fn device_id(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[0x20, 0x01, 0x01, 0x00, 0x02, 0x8e]);
+        out.extend_from_slice(&[0x20, 0x01, 0x01, 0x00, 0x02, 0xbf]);
         out.extend_from_slice(&[0, 0, 0, self.options.profile as u8, 0]);
         // pyghmi has four bytes for the manufacturer and four for the product instead.
         let rest_len = if self.options.profile == Profile::Pyghmi { 3 } else { 4 };
@@ -217,7 +222,10 @@ impl ManagedSystem {
     /// Whether v1.5 packets may go without AuthCode.
     pub(in crate::sim) fn per_message_auth_off(&self) -> bool {
         let quirks = self.options.quirks;
-        quirks.per_message_auth_off || quirks.unexpectedauth || quirks.forcepermsg
+        quirks.per_message_auth_off
+            || quirks.unexpectedauth
+            || quirks.forcepermsg
+            || self.channel_per_message_auth_off()
     }
 }
 

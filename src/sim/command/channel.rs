@@ -10,10 +10,12 @@ use crate::wire::session_command::PRESENT_CHANNEL;
 const NOT_PRESENT: Refusal = Refusal::Code(0xcb);
 const PASSWORD_WRONG: Refusal = Refusal::Code(0x80);
 const PASSWORD_WRONG_SIZE: Refusal = Refusal::Code(0x81);
-const ACCESS_NOT_SUPPORTED: Refusal = Refusal::Code(0x82);
 /// User IDs a caller can use at least.
 const USERS_MIN: usize = 10;
 const NO_ACCESS: u8 = 0x0f;
+/// Set User Access: the bits of byte 0 count; IPMI messaging.
+const CHANGE_BITS: u8 = 0x80;
+const MESSAGING: u8 = 0x10;
 
 impl ManagedSystem {
     pub(super) fn channel_command(
@@ -23,8 +25,8 @@ impl ManagedSystem {
         out: &mut Vec<u8>,
     ) -> Answer {
         match command {
-            0x40 => set_channel_access(data),
-            0x41 => channel_access(data, out),
+            0x40 => self.set_channel_access(data),
+            0x41 => self.channel_access(data, out),
             0x42 => self.channel_info(data, out),
             0x43 => self.set_user_access(data),
             0x44 => self.user_access(data, out),
@@ -53,10 +55,17 @@ impl ManagedSystem {
 
     /// Set User Access (§22.26).
     fn set_user_access(&mut self, data: &[u8]) -> Answer {
-        let (&[_channel, user, limit] | &[_channel, user, limit, _]) = data else {
+        let (&[channel, user, limit] | &[channel, user, limit, _]) = data else {
             return Err(CompletionCode::DATA_LENGTH_INVALID.into());
         };
-        self.user_slot(user & 0x3f)?.privilege = limit & 0x0f;
+        if !matches!(channel & 0x0f, LAN_CHANNEL | PRESENT_CHANNEL) {
+            return Err(CompletionCode::INVALID_DATA_FIELD.into());
+        }
+        let user = self.user_slot(user & 0x3f)?;
+        user.privilege = limit & 0x0f;
+        if channel & CHANGE_BITS != 0 {
+            user.messaging = channel & MESSAGING != 0;
+        }
         Ok(())
     }
 
@@ -71,11 +80,11 @@ impl ManagedSystem {
         }
         let enabled = users.iter().filter(|user| user.enabled).count().min(63) as u8;
         let found = users.get(usize::from(user) - 1);
-        let (status, access) = match found {
-            Some(user) if user.enabled => (0x40, 0x10 | user.privilege & 0x0f),
-            Some(user) => (0x80, user.privilege & 0x0f),
-            None => (0x80, NO_ACCESS),
-        };
+        let status = if found.is_some_and(|user| user.enabled) { 0x40 } else { 0x80 };
+        let access = found.map_or(NO_ACCESS, |user| {
+            let messaging = if user.messaging { MESSAGING } else { 0 };
+            messaging | user.privilege & 0x0f
+        });
         out.extend_from_slice(&[last, status | enabled, 1, access]);
         Ok(())
     }
@@ -84,6 +93,10 @@ impl ManagedSystem {
     fn set_user_name(&mut self, data: &[u8]) -> Answer {
         let [user, name @ ..] = exactly::<17>(data)?;
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        // The null user's name is fixed.
+        if user & 0x3f == 1 && !name.is_empty() {
+            return Err(CompletionCode::INVALID_DATA_FIELD.into());
+        }
         self.user_slot(user & 0x3f)?.name = name;
         Ok(())
     }
@@ -93,7 +106,12 @@ impl ManagedSystem {
         let [user] = exactly(data)?;
         let user = usize::from(user & 0x3f);
         let found = user.checked_sub(1).and_then(|index| self.options.users.get(index));
+        let missing = self.options.quirks.user_name_missing;
         let name = match found {
+            Some(user) if missing && user.name.is_empty() => {
+                return Err(CompletionCode::INVALID_DATA_FIELD.into());
+            }
+            None if missing => return Err(CompletionCode::INVALID_DATA_FIELD.into()),
             Some(user) => user.name.as_slice(),
             None if (1..=USERS_MIN).contains(&user) => &[],
             None => return Err(NOT_PRESENT),
@@ -109,8 +127,12 @@ impl ManagedSystem {
             return Err(CompletionCode::DATA_LENGTH_INVALID.into());
         };
         let size = if user & 0x80 != 0 { 20 } else { 16 };
+        let needed = self.options.quirks.user_enable_needs_password;
         let slot = self.user_slot(user & 0x3f)?;
         match operation & 0x03 {
+            0 | 1 if needed && password.len() != size => {
+                return Err(CompletionCode::DATA_LENGTH_INVALID.into());
+            }
             0 => slot.enabled = false,
             1 => slot.enabled = true,
             _ if password.len() != size => return Err(CompletionCode::DATA_LENGTH_INVALID.into()),
@@ -129,7 +151,12 @@ impl ManagedSystem {
         let index = index.ok_or(CompletionCode::INVALID_DATA_FIELD)?;
         let users = &mut self.options.users;
         if users.len() <= index {
-            let empty = User { enabled: false, sol: false, ..User::new(b"", b"", NO_ACCESS) };
+            let empty = User {
+                enabled: false,
+                sol: false,
+                messaging: false,
+                ..User::new(b"", b"", NO_ACCESS)
+            };
             users.resize(index + 1, empty);
         }
         users.get_mut(index).ok_or(CompletionCode::INVALID_DATA_FIELD.into())
@@ -140,25 +167,4 @@ impl ManagedSystem {
 fn unpadded(field: &[u8]) -> &[u8] {
     let len = field.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     field.get(..len).unwrap_or_default()
-}
-
-/// Get Channel Access (§22.23): always available, up to Administrator.
-fn channel_access(data: &[u8], out: &mut Vec<u8>) -> Answer {
-    let [channel, _which] = exactly(data)?;
-    match channel & 0x0f {
-        LAN_CHANNEL | PRESENT_CHANNEL => {
-            out.extend_from_slice(&[0x02, 0x04]);
-            Ok(())
-        }
-        _ => Err(ACCESS_NOT_SUPPORTED),
-    }
-}
-
-/// Set Channel Access (§22.22): checked, and without effect.
-fn set_channel_access(data: &[u8]) -> Answer {
-    let [channel, _access, _limit] = exactly(data)?;
-    match channel & 0x0f {
-        LAN_CHANNEL | PRESENT_CHANNEL => Ok(()),
-        _ => Err(ACCESS_NOT_SUPPORTED),
-    }
 }

@@ -2,9 +2,17 @@
 
 mod app;
 mod channel;
+mod fru;
 mod payload;
+mod sdr;
+mod sel;
+mod sensor;
 mod storage;
 mod transport;
+
+pub(in crate::sim) use app::LAN_CHANNEL;
+pub(in crate::sim) use sensor::satellite_sensor_command;
+pub(in crate::sim) use storage::{judge_reservation, part};
 
 use super::bmc::{LateReply, ManagedSystem, Wrapper};
 use super::profile::Profile;
@@ -15,11 +23,16 @@ use crate::wire::session_command::cmd;
 /// How long OpenBMC takes to ask another process for an answer.
 const OPENBMC_DETOUR: std::time::Duration = std::time::Duration::from_millis(2);
 
+const SEND_MESSAGE: u8 = 0x34;
+const TIMEOUT: Refusal = Refusal::Code(0xc3);
+
 /// Why a command has no success to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sim) enum Refusal {
     /// This completion code is the answer.
     Code(u8),
+    /// This completion code, with the data of a success behind it.
+    WithData(u8),
     /// There is no answer.
     Silence,
 }
@@ -70,6 +83,9 @@ impl ManagedSystem {
     ) -> Option<()> {
         // 1. Check it.
         let (request, valid) = Message::decode_unchecked(payload).ok()?;
+        if wrapper_is_sessionless(wrapper) && self.lan_is_disabled() {
+            return None;
+        }
         if !valid && verify_checksums {
             self.counters.bad_checksum += 1;
             return None;
@@ -82,11 +98,15 @@ impl ManagedSystem {
         self.count_command(&caller, &request);
         let mut data = Vec::with_capacity(32);
         data.push(0);
-        let answer = self.execute(&caller, &request, &mut data);
-        if let Err(Refusal::Code(code)) = answer {
-            data.clear();
-            data.push(code);
-            self.lengthen_refusal(&request, &mut data);
+        let answer = self.execute(&caller, wrapper, &request, &mut data);
+        match answer {
+            Err(Refusal::Code(code)) => {
+                data.clear();
+                data.push(code);
+                self.lengthen_refusal(&request, &mut data);
+            }
+            Err(Refusal::WithData(code)) => data[0] = code,
+            _ => self.cut_reply(&request, &mut data),
         }
         // 3. Answer.
         if answer != Err(Refusal::Silence) {
@@ -121,7 +141,13 @@ impl ManagedSystem {
         }
     }
 
-    fn execute(&mut self, caller: &Caller, request: &Message<'_>, out: &mut Vec<u8>) -> Answer {
+    fn execute(
+        &mut self,
+        caller: &Caller,
+        wrapper: Wrapper,
+        request: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         let (function, command) = (request.net_fn, request.cmd);
         if let Some(index) =
             self.scripts.iter().position(|s| (s.0, s.1) == (function, command) && s.3 > 0)
@@ -153,12 +179,60 @@ impl ManagedSystem {
         if self.options.profile == Profile::Pyghmi && !pyghmi_knows(function, command) {
             return Err(CompletionCode::INVALID_COMMAND.into());
         }
-        match function {
-            net_fn::APP => self.app_command(caller, command, request.data, out),
-            net_fn::CHASSIS => self.chassis_command(command, request.data, out),
-            net_fn::STORAGE => self.storage_command(command, request.data, out),
-            net_fn::TRANSPORT => self.transport_command(command, request.data, out),
+        self.fail_at_first(function)?;
+        if (function, command) == (net_fn::APP, SEND_MESSAGE) {
+            return self.bridge(caller, wrapper, request, out);
+        }
+        self.dispatch(caller, request, out)
+    }
+
+    /// A command that came to the BMC over its own bus.
+    pub(super) fn execute_bridged(
+        &mut self,
+        caller: &Caller,
+        request: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) -> Answer {
+        caller.require(required_privilege(request.net_fn, request.cmd))?;
+        self.dispatch(caller, request, out)
+    }
+
+    fn dispatch(&mut self, caller: &Caller, request: &Message<'_>, out: &mut Vec<u8>) -> Answer {
+        let (command, data) = (request.cmd, request.data);
+        match request.net_fn {
+            net_fn::APP => self.app_command(caller, command, data, out),
+            net_fn::CHASSIS => self.chassis_command(caller, command, data, out),
+            net_fn::SENSOR_EVENT => self.sensor_command(request.to_lun, command, data, out),
+            net_fn::STORAGE => self.storage_command(command, data, out),
+            net_fn::TRANSPORT => self.transport_command(caller, command, data, out),
+            net_fn::GROUP_EXTENSION => self.dcmi_command(command, data, out),
             _ => Err(CompletionCode::INVALID_COMMAND.into()),
+        }
+    }
+
+    /// The knobs that let the first commands fail.
+    fn fail_at_first(&mut self, function: u8) -> Answer {
+        let quirks = self.options.quirks;
+        let faults = &mut self.devices.faults;
+        if function == net_fn::APP {
+            return Ok(());
+        }
+        if faults.busy < quirks.busy_first {
+            faults.busy += 1;
+            return Err(CompletionCode::NODE_BUSY.into());
+        }
+        if faults.timeout < quirks.timeout_first {
+            faults.timeout += 1;
+            return Err(TIMEOUT);
+        }
+        Ok(())
+    }
+
+    /// The knob that lets the end of an answer be missing.
+    fn cut_reply(&self, request: &Message<'_>, data: &mut Vec<u8>) {
+        if request.net_fn != net_fn::APP {
+            let len = data.len().saturating_sub(self.options.quirks.cut_replies.into());
+            data.truncate(len.max(1));
         }
     }
 
@@ -225,7 +299,7 @@ impl ManagedSystem {
         }
     }
 
-    fn answer_delay(&self, request: &Message<'_>) -> std::time::Duration {
+    pub(super) fn answer_delay(&self, request: &Message<'_>) -> std::time::Duration {
         let (function, command) = (request.net_fn, request.cmd);
         let set = self.delays.iter().find(|entry| (entry.0, entry.1) == (function, command));
         match set {
@@ -239,6 +313,10 @@ impl ManagedSystem {
             None => std::time::Duration::ZERO,
         }
     }
+}
+
+fn wrapper_is_sessionless(wrapper: Wrapper) -> bool {
+    !matches!(wrapper, Wrapper::Session(_))
 }
 
 /// The few commands of pyghmi's server.
@@ -269,9 +347,11 @@ fn required_privilege(function: u8, command: u8) -> PrivilegeLevel {
     match (function, command) {
         (net_fn::APP, 0x37..=0x3c | 0x54) => Callback,
         (net_fn::APP, 0x02 | 0x03 | 0x40 | 0x43 | 0x45 | 0x47 | 0x4c | 0x56) => Administrator,
-        (net_fn::APP, 0x44 | 0x46) => Operator,
+        (net_fn::APP, 0x34 | 0x44 | 0x46) => Operator,
+        (net_fn::SENSOR_EVENT, 0x02 | 0x24 | 0x26 | 0x28) => Operator,
+        (net_fn::GROUP_EXTENSION, 0x04 | 0x05 | 0x08 | 0x0a) => Operator,
         (net_fn::CHASSIS, 0x02..=0x06 | 0x08..=0x0b) => Operator,
-        (net_fn::STORAGE, 0x12 | 0x24..=0x2b | 0x44..=0x47 | 0x49) => Operator,
+        (net_fn::STORAGE, 0x12 | 0x24..=0x27 | 0x29..=0x2c | 0x44..=0x47 | 0x49 | 0x5d) => Operator,
         (net_fn::TRANSPORT, 0x01 | 0x21) => Administrator,
         (net_fn::TRANSPORT, 0x02) => Operator,
         _ => User,

@@ -1,15 +1,15 @@
-//! Storage commands: an empty SDR repository, an empty SEL, no FRU.
+//! Storage commands: the SDR repository, the SEL, FRU inventories.
 
-use super::{Answer, Refusal, exactly};
+use super::{Answer, Refusal};
 use crate::sim::bmc::ManagedSystem;
+use crate::sim::sdr::Reservation;
 use crate::wire::message::CompletionCode;
 
-const NOT_PRESENT: Refusal = Refusal::Code(0xcb);
-const RESERVATION_CANCELLED: Refusal = Refusal::Code(0xc5);
-/// The only reservation there ever is.
-const RESERVATION: u16 = 1;
-/// SEL and SDR command set version.
-const VERSION: u8 = 0x51;
+pub(super) const NOT_PRESENT: Refusal = Refusal::Code(0xcb);
+pub(super) const RESERVATION_CANCELLED: Refusal = Refusal::Code(0xc5);
+pub(super) const OUT_OF_SPACE: Refusal = Refusal::Code(0xc4);
+/// Cannot return that many bytes.
+const TOO_MANY_BYTES: u8 = 0xca;
 
 impl ManagedSystem {
     pub(super) fn storage_command(
@@ -19,38 +19,33 @@ impl ManagedSystem {
         out: &mut Vec<u8>,
     ) -> Answer {
         match command {
-            0x10 | 0x11 => return Err(NOT_PRESENT),
-            // SDR Repository Info: no records; reserve is supported.
-            0x20 => out.extend_from_slice(&[VERSION, 0, 0, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 2]),
-            0x22 | 0x42 => out.extend_from_slice(&RESERVATION.to_le_bytes()),
-            0x23 | 0x43 => {
-                exactly::<6>(data)?;
-                return Err(NOT_PRESENT);
-            }
-            // SEL Info: no entries, 16 KiB free.
-            0x40 => out.extend_from_slice(&[VERSION, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 2]),
-            0x47 => {
-                let [a, b, c, l, r, _] = exactly(data)?;
-                if u16::from_le_bytes([a, b]) != RESERVATION {
-                    return Err(RESERVATION_CANCELLED);
-                }
-                if [c, l, r] != *b"CLR" {
-                    return Err(CompletionCode::INVALID_DATA_FIELD.into());
-                }
-                out.push(1);
-            }
-            0x48 => out.extend_from_slice(&self.sel_time().to_le_bytes()),
-            0x49 => {
-                let time = u32::from_le_bytes(exactly(data)?);
-                self.chassis.clock_set = (self.clock, time);
-            }
-            _ => return Err(CompletionCode::INVALID_COMMAND.into()),
+            0x10..=0x12 => self.fru_command(command, data, out),
+            0x20..=0x2c => self.sdr_command(command, data, out),
+            0x40..=0x49 | 0x5c | 0x5d => self.sel_command(command, data, out),
+            _ => Err(CompletionCode::INVALID_COMMAND.into()),
         }
-        Ok(())
     }
 
-    fn sel_time(&self) -> u32 {
-        let (since, time) = self.chassis.clock_set;
-        time.wrapping_add(self.clock.saturating_duration_since(since).as_secs() as u32)
+    /// Refuses a reading of more bytes than the knob allows.
+    pub(in crate::sim) fn judge_read_len(&self, len: usize) -> Answer {
+        let quirks = self.options.quirks;
+        match quirks.read_limit {
+            Some(limit) if len > limit.into() => {
+                Err(Refusal::Code(quirks.read_limit_code.unwrap_or(TOO_MANY_BYTES)))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// The part of a record that a reading asks for: `count` FFh is all the rest.
+pub(in crate::sim) fn part(record: &[u8], offset: u8, count: u8) -> Result<&[u8], Refusal> {
+    let rest = record.get(offset.into()..).filter(|rest| !rest.is_empty() || count == 0xff);
+    let rest = rest.ok_or(CompletionCode::PARAMETER_OUT_OF_RANGE)?;
+    Ok(rest.get(..count.into()).unwrap_or(rest))
+}
+
+/// Whether a reading goes with this reservation: 0 does for one from the start.
+pub(in crate::sim) fn judge_reservation(held: Reservation, id: u16, offset: u8) -> Answer {
+    if id == 0 && offset == 0 || held.holds(id) { Ok(()) } else { Err(RESERVATION_CANCELLED) }
 }

@@ -1,29 +1,26 @@
 //! Transport commands: LAN and SOL configuration parameters (§23, §26).
 
 use super::app::LAN_CHANNEL;
-use super::{Answer, Refusal};
+use super::{Answer, Caller};
 use crate::sim::bmc::ManagedSystem;
+use crate::sim::lan::{PARAMETER_NOT_SUPPORTED, READ_ONLY, SET_IN_PROGRESS};
 use crate::sim::profile::Profile;
 use crate::wire::message::CompletionCode;
 use crate::wire::session_command::PRESENT_CHANNEL;
 
-const PARAMETER_NOT_SUPPORTED: Refusal = Refusal::Code(0x80);
-const SET_IN_PROGRESS: Refusal = Refusal::Code(0x81);
-const READ_ONLY: Refusal = Refusal::Code(0x82);
 const PARAMETER_REVISION: u8 = 0x11;
 const REVISION_ONLY: u8 = 0x80;
-/// Of the documentation network: nobody's.
-const IP_ADDRESS: [u8; 4] = [192, 0, 2, 10];
-const GATEWAY: [u8; 4] = [192, 0, 2, 1];
 
 impl ManagedSystem {
     pub(super) fn transport_command(
         &mut self,
+        caller: &Caller,
         command: u8,
         data: &[u8],
         out: &mut Vec<u8>,
     ) -> Answer {
         match command {
+            0x01 => self.set_lan_parameter(caller, data),
             0x02 => self.read_parameter(data, out, Self::lan_parameter),
             0x21 => self.set_sol_parameter(data),
             0x22 => self.read_parameter(data, out, Self::sol_parameter),
@@ -48,43 +45,6 @@ impl ManagedSystem {
             return Ok(());
         }
         read(self, parameter, set, out)
-    }
-
-    /// Get LAN Configuration Parameters (§23.2).
-    fn lan_parameter(&self, parameter: u8, _set: u8, out: &mut Vec<u8>) -> Answer {
-        let auth_types = if self.options.profile.speaks_v15() { 0x17 } else { 0 };
-        let guid = &self.options.guid;
-        let mac = [0x02, 0, 0, guid[13], guid[14], guid[15]];
-        let suites = self.cipher_suites();
-        match parameter {
-            0 => out.push(0),
-            1 => out.push(auth_types),
-            2 => out.extend_from_slice(&[auth_types; 5]),
-            3 => out.extend_from_slice(&IP_ADDRESS),
-            4 => out.push(1),
-            5 => out.extend_from_slice(&mac),
-            6 => out.extend_from_slice(&[255, 255, 255, 0]),
-            7 => out.extend_from_slice(&[0x40, 0x40, 0x10]),
-            8 => out.extend_from_slice(&self.options.port.to_le_bytes()),
-            9 => out.extend_from_slice(&664u16.to_le_bytes()),
-            10 => out.push(0x02),
-            11 => out.push(0),
-            12 => out.extend_from_slice(&GATEWAY),
-            13 | 15 => out.extend_from_slice(&[0; 6]),
-            14 => out.extend_from_slice(&[0; 4]),
-            16 => out.extend_from_slice(b"public\0\0\0\0\0\0\0\0\0\0\0\0"),
-            20 => out.extend_from_slice(&[0, 0]),
-            21 => out.push(0),
-            22 => out.push(suites.len().min(16) as u8),
-            23 => {
-                out.push(0);
-                out.extend(suites.iter().take(16));
-            }
-            24 => out.extend_from_slice(&[0, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44]),
-            26 => out.extend_from_slice(&[0, 0, 0, 0, 0, 0]),
-            _ => return Err(PARAMETER_NOT_SUPPORTED),
-        }
-        Ok(())
     }
 
     /// Get SOL Configuration Parameters (§26.3).

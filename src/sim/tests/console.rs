@@ -353,6 +353,21 @@ impl Console {
         }
     }
 
+    /// Sends a request to another LUN than 0.
+    pub fn command_to(&mut self, lun: u8, net_fn: u8, cmd: u8, data: &[u8]) -> (u8, Vec<u8>) {
+        self.rq_seq = (self.rq_seq + 1) & 0x3f;
+        let mut message = Vec::new();
+        Message::request(net_fn, lun, RqSeq::new(self.rq_seq), cmd, data).encode(&mut message);
+        self.send(PayloadType::Ipmi, &message);
+        match self.inbox.pop() {
+            Some(Received::Message(answer, command, data)) => {
+                assert_eq!((answer, command), (net_fn | 1, cmd));
+                (data[0], data[1..].to_vec())
+            }
+            other => panic!("no answer but {other:?}"),
+        }
+    }
+
     pub fn command(&mut self, net_fn: u8, cmd: u8, data: &[u8]) -> (u8, Vec<u8>) {
         self.try_command(net_fn, cmd, data).expect("an answer")
     }

@@ -187,7 +187,7 @@ fn parameters_are_kept() {
     assert_eq!(console.command(STORAGE, 0x20, &[]).1.len(), 14);
     assert_eq!(console.command(STORAGE, 0x43, &[0, 0, 0, 0, 0, 0xff]).0, 0xcb);
     assert_eq!(console.command(APP, 0x99, &[]).0, 0xc1);
-    assert_eq!(console.command(0x2c, 0x01, &[0xdc, 1]).0, 0xc1);
+    assert_eq!(console.command(0x2c, 0x01, &[0x00, 1]).0, 0xc1, "PICMG");
 }
 
 #[test]
