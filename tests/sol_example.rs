@@ -368,9 +368,9 @@ fn refused(scratch: &Scratch, simulator: &Simulator) -> OnSocket {
     assert!(said.contains("[bmclink: not connected: wrong password"), "{said}");
     socket.write(b"\r");
     socket.wait_for("what is typed is dropped]\r\n");
-    let logins = simulator.with(0, |bmc, _| bmc.counters().clone());
+    let logins = simulator.with(0, |bmc, _| *bmc.counters());
     std::thread::sleep(Duration::from_millis(300));
-    let later = simulator.with(0, |bmc, _| bmc.counters().clone());
+    let later = simulator.with(0, |bmc, _| *bmc.counters());
     assert_eq!(format!("{logins:?}"), format!("{later:?}"), "a key tried a bad password again");
     socket
 }
