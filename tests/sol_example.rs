@@ -221,6 +221,18 @@ fn silent_it_passes_every_byte_both_ways_and_ends_with_its_input() {
 }
 
 #[test]
+fn the_start_of_a_break_string_at_the_end_of_the_input_is_text() {
+    let simulator = simulator(Serial::Echo);
+    let mut command = sol_of(&simulator);
+    command.args(["--silent", "--break-string", "&B"]);
+    let mut program = Program::spawn(command);
+    program.write(b"a && b &");
+    program.close_input();
+    let Finished { status, output } = program.finish(LONG);
+    assert_eq!((status.code(), output.as_str()), (Some(0), "a && b &"));
+}
+
+#[test]
 fn input_that_does_not_go_through_is_told() {
     let simulator = simulator(Serial::None);
     simulator.with(0, |bmc, _| bmc.set_serial_input_limit(Some(100)));
