@@ -24,7 +24,7 @@ fn users_are_listed_and_their_passwords_set() {
     let user = |name| users.iter().find(|user| user.name == name).expect(name);
     let operator = user(OPERATOR.name);
     assert_eq!(operator.access.privilege, UserPrivilege::Level(PrivilegeLevel::Operator));
-    assert_eq!(operator.access.enabled.unwrap_or(true), true);
+    assert_ne!(operator.access.enabled, Some(false));
     assert_ne!(user(DISABLED.name).access.enabled, Some(true));
     let options = PasswordOptions { twenty_bytes: true, ..PasswordOptions::default() };
     let id = operator.id;
