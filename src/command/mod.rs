@@ -64,6 +64,7 @@ pub use self::session_info::SessionInfo;
 pub use self::sol_config::{SolAuthentication, SolBitRate, SolParameters, SolSetting};
 pub use self::text::UnixTime;
 pub use self::typed::CommandError;
+pub(crate) use self::typed::{core_target, has_readable_shape};
 pub use self::user::{PasswordOptions, PasswordTest, User, UserAccess, UserFlags, UserPrivilege};
 /// Where a command goes, when not to the BMC itself.
 pub use crate::session::{Hop, Target};

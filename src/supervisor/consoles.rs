@@ -108,6 +108,7 @@ impl Supervisor {
         if let Err(error) = place {
             // Whoever does not wait for it looks at its state.
             let reason = error.clone();
+            self.tell(id, ConsoleChange::Connecting);
             self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
             return self.done(token, Err(error));
         }
