@@ -21,7 +21,8 @@ fn simulated_bmcs_show_their_health_and_all_else() {
 
     let (good, text, _) = inventory(&["all"]);
     assert!(good, "{text}");
-    for part in ["sensor  CPU1 Temp", "degrees C", "sel     ", "fru     Mainboard", "serial number"]
+    for part in
+        ["sensor  CPU1 Temp", "degrees C", "sel     empty", "fru     Mainboard", "serial number"]
     {
         assert!(text.contains(part), "no {part} in {text}");
     }
