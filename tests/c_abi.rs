@@ -141,72 +141,111 @@ fn the_console_example_serves_a_terminal() {
     console.finish(PATIENCE).success();
 }
 
+/// Runs a program of `tests/c` that checks everything itself, and its own memory with the address
+/// and undefined behaviour sanitizers.
+#[track_caller]
+fn passes_under_sanitizers(name: &str) {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, &format!("tests/c/{name}.c"), Link::Sanitized);
+    says_that_all_is_well(std::process::Command::new(program));
+}
+
+/// The same with the shared library, whose memory valgrind looks into.
+#[track_caller]
+fn passes_under_valgrind(name: &str) {
+    let scratch = Scratch::new();
+    let program = compile(&scratch, &format!("tests/c/{name}.c"), Link::Shared);
+    says_that_all_is_well(valgrind(&program));
+}
+
+#[track_caller]
+fn says_that_all_is_well(program: std::process::Command) {
+    let output = Program::run(program, PATIENCE).success();
+    assert!(output.contains("all as the header says"), "{output}");
+}
+
+fn valgrind(program: &Path) -> std::process::Command {
+    let mut valgrind = require("valgrind");
+    valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
+    valgrind.args(["--show-leak-kinds=definite"]).arg(program);
+    valgrind
+}
+
 #[test]
 fn misuse_is_refused_under_sanitizers() {
-    let scratch = Scratch::new();
-    let program = compile(&scratch, "tests/c/misuse.c", Link::Sanitized);
-    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
-    assert!(output.contains("all as the header says"), "{output}");
+    passes_under_sanitizers("misuse");
 }
 
 #[test]
 fn misuse_is_refused_by_the_shared_library() {
     let scratch = Scratch::new();
     let program = compile(&scratch, "tests/c/misuse.c", Link::Shared);
-    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
-    assert!(output.contains("all as the header says"), "{output}");
+    says_that_all_is_well(std::process::Command::new(program));
 }
 
 #[test]
 fn consoles_that_are_not_sol_work_under_sanitizers() {
-    let scratch = Scratch::new();
-    let program = compile(&scratch, "tests/c/backends.c", Link::Sanitized);
-    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
-    assert!(output.contains("all as the header says"), "{output}");
+    passes_under_sanitizers("backends");
 }
 
 #[test]
 fn waiting_for_many_works_under_sanitizers() {
-    let scratch = Scratch::new();
-    let program = compile(&scratch, "tests/c/waiting.c", Link::Sanitized);
-    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
-    assert!(output.contains("all as the header says"), "{output}");
+    passes_under_sanitizers("waiting");
 }
 
 #[test]
 fn waiting_for_many_works_under_valgrind_with_the_shared_library() {
-    let scratch = Scratch::new();
-    let program = compile(&scratch, "tests/c/waiting.c", Link::Shared);
-    let mut valgrind = require("valgrind");
-    valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    let output = Program::run(
-        {
-            valgrind.arg(program);
-            valgrind
-        },
-        PATIENCE,
-    )
-    .success();
-    assert!(output.contains("all as the header says"), "{output}");
+    passes_under_valgrind("waiting");
 }
 
 #[test]
 fn healing_works_under_sanitizers() {
-    let scratch = Scratch::new();
-    let program = compile(&scratch, "tests/c/healing.c", Link::Sanitized);
-    let output = Program::run(std::process::Command::new(program), PATIENCE).success();
-    assert!(output.contains("all as the header says"), "{output}");
+    passes_under_sanitizers("healing");
 }
 
 #[test]
 fn healing_works_under_valgrind_with_the_shared_library() {
-    let scratch = Scratch::new();
-    let program = compile(&scratch, "tests/c/healing.c", Link::Shared);
-    let mut valgrind = require("valgrind");
-    valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    valgrind.arg(program);
-    let output = Program::run(valgrind, PATIENCE).success();
-    assert!(output.contains("all as the header says"), "{output}");
+    passes_under_valgrind("healing");
+}
+
+#[test]
+fn commands_and_fleets_work_under_sanitizers() {
+    passes_under_sanitizers("commands");
+}
+
+#[test]
+fn commands_and_fleets_work_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("commands");
+}
+
+#[test]
+fn changes_are_followed_under_sanitizers() {
+    passes_under_sanitizers("changing");
+}
+
+#[test]
+fn changes_are_followed_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("changing");
+}
+
+#[test]
+fn sharing_works_under_sanitizers() {
+    passes_under_sanitizers("sharing");
+}
+
+#[test]
+fn sharing_works_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("sharing");
+}
+
+#[test]
+fn connecting_and_ending_work_under_sanitizers() {
+    passes_under_sanitizers("connecting");
+}
+
+#[test]
+fn connecting_and_ending_work_under_valgrind_with_the_shared_library() {
+    passes_under_valgrind("connecting");
 }
 
 /// The leak check is on: without it, "no leaks" proves nothing.
