@@ -1,0 +1,75 @@
+//! The inventory example, run as a new user would.
+
+mod support;
+
+use serde_json::Value;
+use support::{Scratch, example};
+
+fn inventory(arguments: &[&str]) -> (bool, String, String) {
+    let output = example("inventory").args(arguments).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn simulated_bmcs_show_their_health_and_all_else() {
+    let (good, text, _) = inventory(&[]);
+    assert!(good, "{text}");
+    let health: Vec<_> = text.lines().filter(|line| line.contains("  health  ")).collect();
+    assert_eq!(health.len(), 3, "{text}");
+    let bad = health.iter().filter(|line| line.contains("critical: Fan1")).count();
+    let well = health.iter().filter(|line| line.trim_end().ends_with("  ok")).count();
+    assert_eq!((bad, well), (1, 2), "{text}");
+
+    let (good, text, _) = inventory(&["all", "--simulate", "1"]);
+    assert!(good, "{text}");
+    for part in ["sensor  CPU1 Temp", "degrees C", "sel     ", "fru     Mainboard", "serial number"]
+    {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+}
+
+#[test]
+fn json_is_one_object_for_each_bmc_and_records_are_kept_in_files() {
+    let scratch = Scratch::new();
+    let cache = scratch.path().join("cache");
+    let cache = cache.to_str().expect("text");
+    for _ in 0..2 {
+        let (good, text, errors) = inventory(&["all", "--json", "--cache", cache]);
+        assert!(good && errors.is_empty(), "{text}{errors}");
+        let objects: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(objects.len(), 3);
+        for object in &objects {
+            let sensors = object["sensors"].as_array().expect("sensors");
+            let fan = sensors.iter().find(|sensor| sensor["name"] == "Fan2").expect("a fan");
+            assert_eq!(fan["unit"], "RPM");
+            assert!(fan["value"].as_f64().is_some_and(|value| value > 1000.0), "{fan}");
+            assert!(object["sel"].is_array());
+            assert_eq!(object["fru"][0]["product"]["name"], "Simulated Server");
+        }
+        let critical = objects.iter().filter(|object| object["health"] == "critical").count();
+        assert_eq!(critical, 1);
+        assert_eq!(std::fs::read_dir(cache).expect("the folder").count(), 1);
+    }
+}
+
+#[test]
+fn one_that_fails_has_its_error_and_the_exit_code_says_so() {
+    // Nobody listens on the port of 127.64.1.1.
+    let arguments = ["-H", "127.64.1.[1-2]:9", "-P", "x", "--timeout", "2", "sel"];
+    let (good, text, _) = inventory(&arguments);
+    assert!(!good);
+    assert_eq!(text.lines().filter(|line| line.starts_with("127.64.1.")).count(), 2, "{text}");
+
+    for (arguments, wanted) in [
+        (&["-H", "bmc1"][..], "password"),
+        (&["-H", "a[1-2", "-P", "x"], "brackets"),
+        (&["-H", "a[2-1]", "-P", "x"], "no range"),
+        (&["-H", "a:b", "-P", "x"], "no port"),
+        (&["-f", "no-such-file"], "no-such-file"),
+    ] {
+        let (good, _, errors) = inventory(arguments);
+        assert!(!good && errors.contains(wanted), "{arguments:?}: {errors}");
+    }
+}
