@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::session::{
     CipherSuiteId, Quirk, Quirks, SessionConfig, SolConfig, TakeOver, Timing, UserLookup, Version,
 };
+use crate::shared::Shared;
 use crate::supervisor::{ConsoleSettings, Keep, RetryConfig, Target};
 use crate::wire::ipmi15::AuthType;
 use crate::wire::{PrivilegeLevel, RMCP_PORT};
@@ -119,7 +120,7 @@ pub struct BmcConfig {
     pub request_window: usize,
     /// Every waiting time of the session: waits of 10 ms (`keepalive` and `lost_*`: 100 ms) to 1 h,
     /// 1 to 100 attempts.
-    pub timing: Timing,
+    pub timing: Shared<Timing>,
 }
 
 impl BmcConfig {
@@ -291,7 +292,7 @@ pub struct ConsoleConfig {
     /// request.
     pub keep: Keep,
     /// When that is tried.
-    pub retry: RetryConfig,
+    pub retry: Shared<RetryConfig>,
     /// The file that everything is written to. Default none.
     pub log: Option<LogConfig>,
 }
@@ -355,7 +356,7 @@ impl Default for ConsoleConfig {
             retransmit_max: sol.retransmit_max,
             keepalive: sol.keepalive,
             keep: Keep::default(),
-            retry: RetryConfig::default(),
+            retry: Shared::default(),
             log: None,
         }
     }

@@ -181,6 +181,7 @@ mod error;
 mod ffi;
 mod fleet;
 pub mod session;
+mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod supervisor;
@@ -204,6 +205,7 @@ pub use ipmi_rs_core;
 pub use session::{
     Cause, CipherSuiteId, Counters, Quirk, Quirks, Stage, TakeOver, Timing, UserLookup, Version,
 };
+pub use shared::Shared;
 /// How a console is kept connected.
 pub use supervisor::{Keep, RetryConfig};
 pub use wire::PrivilegeLevel;

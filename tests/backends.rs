@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bmclink::{
     Backend, Console, ConsoleConfig, ConsoleState, Error, ErrorKind, EventKind, LogConfig, Result,
-    RetryConfig, Sink,
+    Sink,
 };
 use support::{engine, read_exactly, until};
 
@@ -34,8 +34,7 @@ fn kept() -> ConsoleConfig {
 /// Kept, and not tried again by itself as long as a test takes.
 fn kept_slow() -> ConsoleConfig {
     let mut config = ConsoleConfig::default().always_on();
-    let RetryConfig { credentials, .. } = &mut config.retry;
-    *credentials = HOUR;
+    config.retry.credentials = HOUR;
     config
 }
 

@@ -34,14 +34,16 @@ const fn outer(name: &'static str, imports: &'static [&'static str]) -> Layer {
     Layer { name, imports, reexports: true, pure: false }
 }
 
-const LAYERS: [Layer; 16] = [
+const LAYERS: [Layer; 17] = [
     layer("sync", &[]),
     pure("bytes", &[]),
+    // `session` for its test.
+    pure("shared", &["session"]),
     pure("wire", &[]),
     pure("crypto", &["wire"]),
-    pure("session", &["wire", "crypto", "bytes"]),
+    pure("session", &["wire", "crypto", "bytes", "shared"]),
     pure("console", &[]),
-    pure("supervisor", &["session", "wire", "crypto", "error"]),
+    pure("supervisor", &["session", "wire", "crypto", "error", "shared"]),
     // Of `wire` only the numbers and levels that stand directly in it: see `engine_parses`.
     layer(
         "engine",
@@ -53,12 +55,13 @@ const LAYERS: [Layer; 16] = [
             "config",
             "credentials",
             "error",
+            "shared",
             "sync",
             "wire",
         ],
     ),
     layer("error", &["wire", "session"]),
-    layer("config", &["wire", "crypto", "session", "supervisor", "error", "credentials"]),
+    layer("config", &["wire", "crypto", "session", "shared", "supervisor", "error", "credentials"]),
     // `crypto` for the generator of its tests.
     layer("command", &["session", "wire", "crypto", "error", "sync"]),
     layer("credentials", &["crypto", "error", "sync", "wire"]),

@@ -247,7 +247,8 @@ pub fn console_config() -> ConsoleConfig {
         refused: Duration::from_secs(2),
         stolen: Duration::from_secs(1),
         stable: Duration::from_secs(5),
-    };
+    }
+    .into();
     config
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::wait::Completer;
 use crate::error::{Error, ErrorKind, Result};
+use crate::shared::Shared;
 use crate::supervisor::{Due, Keep, Kept, RetryConfig, nobody_attached};
 
 /// What the backend is to be asked next.
@@ -69,7 +70,7 @@ pub(super) struct Course {
 }
 
 impl Course {
-    pub fn new(keep: Keep, config: RetryConfig) -> Self {
+    pub fn new(keep: Keep, config: Shared<RetryConfig>) -> Self {
         Course {
             kept: Kept::new(keep, config),
             phase: Phase::Idle,
@@ -129,7 +130,7 @@ impl Course {
     }
 
     /// Another configuration, which breaks nothing.
-    pub fn reconfigure(&mut self, now: Instant, keep: Keep, config: &RetryConfig) {
+    pub fn reconfigure(&mut self, now: Instant, keep: Keep, config: &Shared<RetryConfig>) {
         if self.phase == Phase::Closed {
             return;
         }

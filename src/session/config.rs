@@ -1,10 +1,12 @@
 //! What a session is told before it starts, and what it learned about its BMC.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::quirk::Quirks;
 use crate::crypto::Secret;
 use crate::crypto::keys::{PASSWORD_LEN_V15, UserKey};
+use crate::shared::Shared;
 use crate::wire::PrivilegeLevel;
 use crate::wire::cipher_suite::CipherSuiteId;
 use crate::wire::ipmi15::AuthType;
@@ -58,7 +60,7 @@ pub struct SessionConfig {
     /// Requests in flight at once, 1 to 8.
     pub request_window: usize,
     /// Every waiting time.
-    pub timing: Timing,
+    pub timing: Shared<Timing>,
 }
 
 /// Every waiting time of a session, with the specification's or the usual value as default.
@@ -98,6 +100,14 @@ pub struct Timing {
     pub close: Duration,
 }
 
+/// One for all.
+impl Default for Shared<Timing> {
+    fn default() -> Self {
+        static DEFAULT: LazyLock<Shared<Timing>> = LazyLock::new(|| Timing::default().into());
+        DEFAULT.clone()
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Timing {
@@ -132,7 +142,7 @@ impl Default for SessionConfig {
             auth_types: vec![AuthType::Md5, AuthType::Md2],
             quirks: Quirks::NONE,
             request_window: 1,
-            timing: Timing::default(),
+            timing: Shared::default(),
         }
     }
 }

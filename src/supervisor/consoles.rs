@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::session::{Session, SolConfig, SolEvent, TakeOver};
+use crate::shared::Shared;
 
 /// An activation that is not answered takes longer than this, and a BMC that lives says something
 /// meanwhile.
@@ -17,7 +18,7 @@ pub struct ConsoleSettings {
     /// Whether it is connected again by itself.
     pub keep: Keep,
     /// When.
-    pub retry: RetryConfig,
+    pub retry: Shared<RetryConfig>,
 }
 
 /// One console.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::retry::{Retry, RetryConfig};
 use crate::error::{Error, ErrorKind};
+use crate::shared::Shared;
 
 /// How soon a console nobody is attached to is looked at again while a call waits for it.
 const LINGER_MIN: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ enum Presence {
 #[derive(Debug)]
 pub(crate) struct Kept {
     keep: Keep,
-    config: RetryConfig,
+    config: Shared<RetryConfig>,
     retry: Retry,
     presence: Presence,
     /// When it is tried again, and why it has to be.
@@ -52,7 +53,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub fn new(keep: Keep, config: RetryConfig) -> Self {
+    pub fn new(keep: Keep, config: Shared<RetryConfig>) -> Self {
         let (retry, presence) = (Retry::default(), Presence::Nobody);
         Kept { keep, config, retry, presence, next_try: None }
     }
@@ -63,7 +64,7 @@ impl Kept {
         &mut self,
         now: Instant,
         keep: Keep,
-        config: &RetryConfig,
+        config: &Shared<RetryConfig>,
         lives: bool,
     ) -> Option<Error> {
         self.config.clone_from(config);

@@ -1,8 +1,10 @@
 //! When to try again, by what went wrong.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::error::ErrorKind;
+use crate::shared::Shared;
 
 /// How long to wait before a console is tried again. A time so long that no clock reaches it, like
 /// [`Duration::MAX`], is for ever: it is not tried by itself then.
@@ -24,6 +26,15 @@ pub struct RetryConfig {
     /// A connection that lived so long is forgiven what went before: it is tried again at once.
     /// 60 s.
     pub stable: Duration,
+}
+
+/// One for all.
+impl Default for Shared<RetryConfig> {
+    fn default() -> Self {
+        static DEFAULT: LazyLock<Shared<RetryConfig>> =
+            LazyLock::new(|| RetryConfig::default().into());
+        DEFAULT.clone()
+    }
 }
 
 impl Default for RetryConfig {

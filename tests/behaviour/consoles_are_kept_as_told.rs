@@ -256,7 +256,8 @@ fn a_retry_that_is_never_waits_for_somebody() {
         refused: Duration::MAX,
         stolen: Duration::MAX,
         stable: Duration::MAX,
-    };
+    }
+    .into();
     for expected in [ErrorKind::Password, ErrorKind::SolDisabled] {
         let mut world = World::new(Profile::Spec, 1, 1);
         if expected == ErrorKind::Password {

@@ -10,7 +10,7 @@ use bmclink::session::{CipherSuiteId, Failure, Reply, Request, SessionConfig, So
 use bmclink::sim::net::{Faults, Network};
 use bmclink::sim::{BmcOptions, ManagedSystem, Profile};
 use bmclink::supervisor::{
-    ConsoleChange, ConsoleSettings, Event, Keep, Output, RetryConfig, Supervisor, Target,
+    ConsoleChange, ConsoleSettings, Event, Keep, Output, Supervisor, Target,
 };
 use bmclink::{Error, ErrorKind};
 
@@ -83,7 +83,7 @@ fn target(profile: Profile, at: u8, password: &str) -> Target {
 }
 
 pub fn settings(keep: Keep) -> ConsoleSettings {
-    ConsoleSettings { sol: SolConfig::default(), keep, retry: RetryConfig::default() }
+    ConsoleSettings { sol: SolConfig::default(), keep, retry: Default::default() }
 }
 
 impl World {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use bmclink::{Bmc, BmcConfig, Console, ConsoleConfig, ConsoleState, RetryConfig};
+use bmclink::{Bmc, BmcConfig, Console, ConsoleConfig, ConsoleState};
 
 use super::client::{Client, LONG, assert_same, config, config_of, millis, noise, read, secs};
 use crate::support::{
@@ -22,8 +22,7 @@ fn impatient(mut config: BmcConfig) -> BmcConfig {
 
 fn always_on(bmc: &Bmc) -> Console {
     let mut config = ConsoleConfig::default().always_on();
-    config.retry =
-        RetryConfig { max: secs(2), refused: secs(2), stolen: secs(2), ..RetryConfig::default() };
+    (config.retry.max, config.retry.refused, config.retry.stolen) = (secs(2), secs(2), secs(2));
     bmc.console(config).expect("a legal configuration")
 }
 

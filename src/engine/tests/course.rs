@@ -10,7 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST: u32 = u32::MAX;
 
 fn course(keep: Keep) -> (Course, Instant) {
-    (Course::new(keep, RetryConfig::default()), Instant::now())
+    (Course::new(keep, Shared::default()), Instant::now())
 }
 
 fn connect(course: &mut Course, token: u64) -> std::sync::Arc<Waiter<Result<()>>> {
@@ -161,10 +161,10 @@ fn a_console_that_is_kept_no_more_is_not_tried_any_more() {
     assert_eq!(course.next_step(), Step::Start(1));
     course.on_ended(now, 1, &Error::new(ErrorKind::Password), 0);
     assert!(course.deadline().is_some());
-    course.reconfigure(now, Keep::OnRequest, &RetryConfig::default());
+    course.reconfigure(now, Keep::OnRequest, &Shared::default());
     assert_eq!(course.deadline(), None);
     assert_eq!(told(&mut course), ["connecting", "retry", "unconnected"]);
-    course.reconfigure(now, Keep::Always, &RetryConfig::default());
+    course.reconfigure(now, Keep::Always, &Shared::default());
     assert_eq!(start_again(&mut course), 2);
 }
 
@@ -237,7 +237,7 @@ fn one_that_is_kept_on_demand_from_now_on_goes_to_sleep() {
         } else {
             course.on_ended(now, 1, &Error::new(ErrorKind::Password), 0);
         }
-        course.reconfigure(now, on_demand, &RetryConfig::default());
+        course.reconfigure(now, on_demand, &Shared::default());
         course.on_time(now + 9 * SECOND);
         told(&mut course);
         course.on_time(now + 10 * SECOND);
@@ -253,8 +253,8 @@ fn a_closed_one_stays_closed_when_its_readers_leave() {
     course.close(None);
     assert_eq!(course.next_step(), Step::End);
     course.attach(now, false);
-    course.reconfigure(now, Keep::Always, &RetryConfig::default());
-    course.reconfigure(now, Keep::WhileAttached(SECOND), &RetryConfig::default());
+    course.reconfigure(now, Keep::Always, &Shared::default());
+    course.reconfigure(now, Keep::WhileAttached(SECOND), &Shared::default());
     told(&mut course);
     assert_eq!(course.deadline(), None);
     course.on_time(now + 10 * SECOND);
@@ -272,6 +272,7 @@ fn a_retry_that_is_never_waits_for_somebody() {
         stolen: Duration::MAX,
         stable: Duration::MAX,
     };
+    let never = Shared::from(never);
     let now = Instant::now();
     for kind in ErrorKind::ALL {
         let mut course = Course::new(Keep::Always, never.clone());
