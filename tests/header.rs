@@ -204,7 +204,8 @@ fn what_breaks_programs_is_complained_of() {
 #[test]
 fn declarations_are_read_without_what_does_not_matter() {
     let header = "/* int32_t bmclink_no(void); */\n#define BMCLINK_OK 0\n\
-        typedef enum bmclink_e {\n    /** a, b */\n    BMCLINK_E_A = 1,\n    BMCLINK_E_B = -2,\n} bmclink_e;\n\
+        typedef enum bmclink_e {\n    /** a, b */\n    BMCLINK_E_A = 1,\n\
+        \n    BMCLINK_E_B = -2,\n} bmclink_e;\n\
         typedef struct bmclink_s bmclink_s;\n\
         typedef void (*bmclink_f)(int32_t level,\n     const char *text);\n\
         BMCLINK_MUST_USE\nint32_t bmclink_x(struct bmclink_s *s,\n    uint8_t cmd, void *user);\n\
