@@ -193,9 +193,10 @@ pub extern "C" fn bmclink_command_free(command: *mut bmclink_command) -> i32 {
 /// gives a result without rows. `result` may be NULL.
 ///
 /// A completion code other than 0 is BMCLINK_ERR_COMPLETION, and D4h, which is about the user's
-/// rights, BMCLINK_ERR_PRIVILEGE: see bmclink_last_error_completion_code. Also fails as bmclink_bmc_connect does, with
-/// BMCLINK_ERR_MISUSE for arguments out of range, with BMCLINK_ERR_PEER_MISBEHAVED for a response
-/// that cannot be read, with BMCLINK_ERR_CANCELLED by bmclink_bmc_cancel.
+/// rights, BMCLINK_ERR_PRIVILEGE: see bmclink_last_error_completion_code. Also fails as
+/// bmclink_bmc_connect does, with BMCLINK_ERR_MISUSE for arguments out of range, with
+/// BMCLINK_ERR_PEER_MISBEHAVED for a response that cannot be read, with BMCLINK_ERR_CANCELLED by
+/// bmclink_bmc_cancel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bmclink_bmc_run(
     bmc: *mut bmclink_bmc,

@@ -68,6 +68,14 @@ static bmclink_result *run(struct setup *s, bmclink_command *command)
     return result;
 }
 
+/* How many commands the BMC that is well was given. */
+static int64_t counted_commands(struct setup *s)
+{
+    uint64_t value = 0;
+    OK(bmclink_sim_counter(s->sim, WELL, "commands", &value));
+    return (int64_t)value;
+}
+
 static void null_everywhere(void)
 {
     uint64_t index = 7;
@@ -320,6 +328,73 @@ static void power(void)
     IS(BMCLINK_ERR_UNREACHABLE, bmclink_bmc_power_status(s.bmcs[SILENT], 50));
     IS(BMCLINK_ERR_PASSWORD, bmclink_bmc_power_status(s.bmcs[LOCKED], PATIENCE));
     TRUE(strlen(bmclink_last_error()) > 0);
+    tear_down(&s);
+}
+
+/* Rows of many kinds: sensors with values, an event log, inventory, users. */
+static void records(void)
+{
+    struct setup s;
+    double value = 0;
+    int64_t number = 0, with_value = 0, cleared;
+    char name[17] = "";
+    set_up(&s);
+    bmclink_command *sensors = command("sensors");
+    bmclink_result *first = NULL, *again = NULL;
+    OK(bmclink_bmc_run(s.bmcs[WELL], sensors, PATIENCE, &first));
+    int64_t asked = counted_commands(&s);
+    OK(bmclink_bmc_run(s.bmcs[WELL], sensors, PATIENCE, &again));
+    /* What sensors there are was read once. */
+    TRUE(counted_commands(&s) - asked < asked);
+    int64_t rows = bmclink_result_rows(first);
+    TRUE(rows > 0 && rows == bmclink_result_rows(again));
+    for (int64_t row = 0; row < rows; row++) {
+        uint64_t at = (uint64_t)row;
+        TRUE(strlen(bmclink_result_text(first, at, "name")) > 0);
+        OK(bmclink_result_number(first, at, "number", &number));
+        if (bmclink_result_kind(first, at, "value") == BMCLINK_VALUE_REAL) {
+            OK(bmclink_result_real(first, at, "value", &value));
+            MISUSE(bmclink_result_number(first, at, "value", &number));
+            TRUE(atof(bmclink_result_text(first, at, "value")) == value);
+            TRUE(bmclink_result_text(first, at, "unit") != NULL);
+            with_value++;
+        }
+    }
+    TRUE(with_value > 0);
+    OK(bmclink_result_free(first));
+    OK(bmclink_result_free(again));
+    OK(bmclink_command_free(sensors));
+
+    OK(bmclink_bmc_power(s.bmcs[WELL], "off", PATIENCE, PATIENCE));
+    bmclink_result *log = run(&s, command("sel"));
+    TRUE(bmclink_result_rows(log) > 0);
+    TRUE(strlen(bmclink_result_text(log, 0, "text")) > 0);
+    IS(16, bmclink_result_bytes(log, 0, "data", NULL, 0));
+    bmclink_result *gone = run(&s, command("clear_sel"));
+    cleared = bmclink_result_rows(gone);
+    TRUE(cleared >= bmclink_result_rows(log));
+    OK(bmclink_result_free(log));
+    OK(bmclink_result_free(gone));
+
+    bmclink_command *create = command("create_user");
+    OK(bmclink_command_set_text(create, "name", "somebody"));
+    MISUSE(bmclink_bmc_run(s.bmcs[WELL], create, PATIENCE, NULL));
+    OK(bmclink_command_set_bytes(create, "password", "secret", 6));
+    OK(bmclink_command_set_text(create, "privilege", "nobody"));
+    MISUSE(bmclink_bmc_run(s.bmcs[WELL], create, PATIENCE, NULL));
+    OK(bmclink_command_set_text(create, "privilege", "operator"));
+    bmclink_result *made = run(&s, create);
+    OK(bmclink_result_number(made, 0, "id", &number));
+    OK(bmclink_result_free(made));
+    bmclink_result *users = run(&s, command("users"));
+    for (int64_t row = 0; row < bmclink_result_rows(users); row++) {
+        int64_t id = 0;
+        OK(bmclink_result_number(users, (uint64_t)row, "id", &id));
+        if (id == number)
+            snprintf(name, sizeof name, "%s", bmclink_result_text(users, (uint64_t)row, "name"));
+    }
+    TRUE(strcmp(name, "somebody") == 0);
+    OK(bmclink_result_free(users));
     tear_down(&s);
 }
 
@@ -646,6 +721,7 @@ int main(void)
     results();
     raw_and_completion_codes();
     power();
+    records();
     commands_are_cancelled();
     fleets_give_a_row_for_each();
     fleets_are_misused();

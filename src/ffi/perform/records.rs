@@ -35,7 +35,10 @@ commands! {
     };
     "clear_sel" () |dialog, _| Ok(sel(&dialog.clear_sel().await?));
     "fru" ("fru_id") |dialog, a| match a.number("fru_id")? {
-        Some(fru_id) => Ok(with_fru(Row::default().with("fru_id", fru_id), &dialog.fru(fru_id).await?).into()),
+        Some(fru_id) => {
+            let fru = dialog.fru(fru_id).await?;
+            Ok(with_fru(Row::default().with("fru_id", fru_id), &fru).into())
+        }
         None => {
             let repository = a.repository(&dialog).await?;
             Ok(dialog.frus(&repository).await?.iter().map(part).collect())
