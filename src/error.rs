@@ -266,6 +266,14 @@ impl Error {
 
     /// What to try, in one line.
     pub fn advice(&self) -> &'static str {
+        if let Some(failure) = &self.failure
+            && matches!(
+                failure.cause,
+                Cause::NotEncrypted | Cause::NotBridged | Cause::NoBridgedAnswer
+            )
+        {
+            return failure.advice();
+        }
         match self.kind {
             ErrorKind::TimedOut => "wait longer, or find out why the BMC is slow",
             ErrorKind::Unreachable => match self.stage() {
@@ -336,6 +344,9 @@ fn kind_of_cause(cause: Cause) -> ErrorKind {
         Cause::OutcomeUnknown => ErrorKind::OutcomeUnknown,
         Cause::Closed => ErrorKind::Closed,
         Cause::NotConnected => ErrorKind::NotConnected,
+        Cause::NotEncrypted => ErrorKind::CipherSuite,
+        Cause::NotBridged => ErrorKind::Completion,
+        Cause::NoBridgedAnswer => ErrorKind::TimedOut,
     }
 }
 

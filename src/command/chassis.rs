@@ -11,6 +11,8 @@ const GET_CHASSIS_STATUS: u8 = 0x01;
 const CHASSIS_CONTROL: u8 = 0x02;
 const CHASSIS_IDENTIFY: u8 = 0x04;
 const SET_POWER_RESTORE_POLICY: u8 = 0x06;
+const GET_SYSTEM_RESTART_CAUSE: u8 = 0x07;
+const GET_POH_COUNTER: u8 = 0x0f;
 /// How often the power state is looked at while it is waited for.
 const POWER_PACE: Duration = Duration::from_secs(1);
 
@@ -56,6 +58,57 @@ pub enum PowerRestorePolicy {
     Previous,
     /// The host is switched on.
     AlwaysOn,
+}
+
+/// Why the system last started (§28.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RestartCause {
+    /// Nobody knows.
+    Unknown,
+    /// Chassis Control.
+    ChassisControl,
+    /// The reset button.
+    ResetButton,
+    /// The power button.
+    PowerButton,
+    /// The watchdog.
+    Watchdog,
+    /// Something of the maker's.
+    Oem,
+    /// Power came back, and the policy is "always on".
+    AlwaysOn,
+    /// Power came back, and the policy is "as before".
+    Restored,
+    /// A reset by an event filter.
+    PefReset,
+    /// A power cycle by an event filter.
+    PefPowerCycle,
+    /// A reset by software, such as CTRL-ALT-DEL.
+    SoftReset,
+    /// Power-up by the clock.
+    Clock,
+    /// A number without a name, 0 to 15.
+    Other(u8),
+}
+
+impl RestartCause {
+    fn from_number(number: u8) -> Self {
+        let named = [
+            Self::Unknown,
+            Self::ChassisControl,
+            Self::ResetButton,
+            Self::PowerButton,
+            Self::Watchdog,
+            Self::Oem,
+            Self::AlwaysOn,
+            Self::Restored,
+            Self::PefReset,
+            Self::PefPowerCycle,
+            Self::SoftReset,
+            Self::Clock,
+        ];
+        named.get(usize::from(number)).copied().unwrap_or(Self::Other(number))
+    }
 }
 
 /// The identify light.
@@ -143,7 +196,11 @@ impl Dialog {
     /// Sent again at most once when no answer comes, never when the answer may just be late:
     /// then `OutcomeUnknown`. A BMC may refuse a cycle or reset of a host that is off.
     pub async fn chassis_control(&self, control: ChassisControl) -> Result<()> {
-        self.ask(net_fn::CHASSIS, CHASSIS_CONTROL, &[control.number()]).await.map(drop)
+        let own = |code| {
+            (code == 0xd5).then_some("the system's state does not allow it: is it off, or on?")
+        };
+        let data = [control.number()];
+        self.ask_with(net_fn::CHASSIS, CHASSIS_CONTROL, &data, own).await.map(drop)
     }
 
     /// Blocks until the host is on, or off, as Get Chassis Status has it; looks once a second.
@@ -170,6 +227,23 @@ impl Dialog {
             Identify::On => &[0, 1],
         };
         self.ask(net_fn::CHASSIS, CHASSIS_IDENTIFY, data).await.map(drop)
+    }
+
+    /// Get System Restart Cause (§28.11), and the number of the channel it came by.
+    pub async fn restart_cause(&self) -> Result<(RestartCause, u8)> {
+        let data = self.ask(net_fn::CHASSIS, GET_SYSTEM_RESTART_CAUSE, &[]).await?;
+        let mut fields = Fields::of("Get System Restart Cause", &data);
+        let cause = RestartCause::from_number(fields.u8()? & 0x0f);
+        Ok((cause, fields.u8().unwrap_or_default() & 0x0f))
+    }
+
+    /// Get POH Counter (§28.14): how long the system has had power in its life, to the BMC's
+    /// resolution of up to hours.
+    pub async fn power_on_time(&self) -> Result<Duration> {
+        let data = self.ask(net_fn::CHASSIS, GET_POH_COUNTER, &[]).await?;
+        let mut fields = Fields::of("Get POH Counter", &data);
+        let minutes_per_count = u64::from(fields.u8()?);
+        Ok(Duration::from_secs(60 * minutes_per_count * u64::from(fields.u32()?)))
     }
 
     /// Set Power Restore Policy (§28.8): what happens when AC power comes back.

@@ -9,12 +9,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Repeat, Reply, Request};
+use crate::session::{Cause, Repeat, Reply, Request, Secrecy, Target};
 use crate::sync::Mutex;
-use crate::wire::message::CompletionCode;
+use crate::wire::message::{CompletionCode, net_fn};
 
 /// A LAN message of a v1.5 session is 255 bytes at most; this leaves room for its header.
 const DATA_MAX: usize = 240;
+const SEND_MESSAGE: u8 = 0x34;
 /// The pauses between tries of a request that a busy BMC refused.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const BUSY_PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -33,7 +34,10 @@ const BUSY_TRIES: u32 = 10;
 #[derive(Clone)]
 pub struct Dialog {
     mail: Arc<Mutex<Mail>>,
-    lun: u8,
+    pub(super) target: Target,
+    secrecy: Secrecy,
+    /// So much earlier than the dialog as a whole it has to be over.
+    margin: Duration,
 }
 
 /// What the dialog and who drives it have to tell each other.
@@ -104,11 +108,40 @@ impl Dialog {
     /// A dialog that has to be over at `deadline`, and its other end.
     pub(crate) fn open(now: Instant, deadline: Option<Instant>) -> (Dialog, Driver) {
         let mail = Arc::new(Mutex::new(Mail { post: Post::Nothing, now, deadline }));
-        (Dialog { mail: mail.clone(), lun: 0 }, Driver(mail))
+        let (target, secrecy, margin) = (Target::BMC, Secrecy::Open, Duration::ZERO);
+        let dialog = Dialog { mail: mail.clone(), target, secrecy, margin };
+        (dialog, Driver(mail))
     }
 
-    /// Sends any request, and waits for its response whatever its completion code: see
-    /// [`Bmc::raw`](crate::Bmc::raw).
+    /// The same dialog with another controller: all commands of what this gives go there, by
+    /// Send Message (§22.7) when it is behind the BMC.
+    ///
+    /// A BMC that cannot pass a message on fails the command with `Completion` and the code of
+    /// Send Message, with [`Cause::NotBridged`](crate::Cause); a controller that does not answer
+    /// within 5 s with `TimedOut` and `NoBridgedAnswer`.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// use bmclink::command::Target;
+    ///
+    /// # fn f(bmc: bmclink::Bmc) -> bmclink::Result<()> {
+    /// let id = bmc.run(Duration::from_secs(10), async |dialog| {
+    ///     dialog.at(Target::behind(0, 0x72)).device_id().await
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn at(&self, target: Target) -> Dialog {
+        Dialog { target, ..self.clone() }
+    }
+
+    /// Where its commands go.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Sends any request to where the dialog is [`at`](Self::at), and waits for its response
+    /// whatever its completion code: see [`Bmc::raw`](crate::Bmc::raw).
     pub async fn raw(&self, net_fn: u8, lun: u8, cmd: u8, data: &[u8]) -> Result<Reply> {
         self.request(net_fn, lun, cmd, data, Repeat::ByCommand).await
     }
@@ -122,11 +155,20 @@ impl Dialog {
         data: &[u8],
         repeat: Repeat,
     ) -> Result<Reply> {
-        check(net_fn, lun, data)?;
-        let data = data.to_vec();
-        let deadline = self.mail.lock().deadline;
-        let request = Request { token: 0, net_fn, lun, cmd, data, deadline, repeat };
+        check(net_fn, lun, cmd, data, self.target)?;
+        let target = self.target.lun(lun);
+        let data = data.to_vec().into();
+        let deadline = self.deadline();
+        let secrecy = self.secrecy;
+        let request = Request { token: 0, target, net_fn, cmd, data, deadline, repeat, secrecy };
         Exchange { mail: &self.mail, request: Some(request) }.await
+    }
+
+    /// The same dialog, for requests with secret data: they are sent in an encrypted session only
+    /// unless `in_clear`, are zeroed when done, and never printed.
+    pub(crate) fn secret(&self, in_clear: bool) -> Dialog {
+        let secrecy = if in_clear { Secrecy::SecretInClear } else { Secrecy::Secret };
+        Dialog { secrecy, ..self.clone() }
     }
 
     /// Sends a request at the dialog's LUN, again while the BMC is busy, and gives the data of
@@ -159,24 +201,29 @@ impl Dialog {
     /// whatever else its completion code is.
     ///
     /// C0h, D0h, D1h and D2h say that nothing was done. C3h and CEh do not: a command that acts
-    /// is not sent again after these.
+    /// is not sent again after these. The same codes and 81h of Send Message say that nothing was
+    /// passed on.
     pub(crate) async fn reply(&self, net_fn: u8, cmd: u8, data: &[u8]) -> Result<Reply> {
         let mut pause = BUSY_PAUSE;
+        let lun = self.target.lun_number();
         for _ in 1..BUSY_TRIES {
-            let reply = self.request(net_fn, self.lun, cmd, data, Repeat::ByCommand).await?;
-            let again = match reply.completion_code.0 {
-                0xc0 | 0xd0..=0xd2 => true,
-                0xc3 | 0xce => !crate::session::acts(net_fn, cmd),
-                _ => false,
+            let result = self.request(net_fn, lun, cmd, data, Repeat::ByCommand).await;
+            let again = match &result {
+                Ok(reply) => match reply.completion_code.0 {
+                    0xc0 | 0xd0..=0xd2 => true,
+                    0xc3 | 0xce => !crate::session::acts(net_fn, cmd),
+                    _ => false,
+                },
+                Err(error) => was_not_passed_on(error),
             };
             // With no time left, what the BMC said is worth more than a timeout.
             if !again || !self.has_time_for(pause) {
-                return Ok(reply);
+                return result;
             }
             self.pause(pause).await?;
             pause = (pause * 2).min(BUSY_PAUSE_MAX);
         }
-        self.request(net_fn, self.lun, cmd, data, Repeat::ByCommand).await
+        self.request(net_fn, lun, cmd, data, Repeat::ByCommand).await
     }
 
     /// Waits so long; fails with `TimedOut` when the dialog's own time is over before that.
@@ -196,36 +243,56 @@ impl Dialog {
 
     /// When it has to be over; `None` when there is no limit.
     pub fn deadline(&self) -> Option<Instant> {
-        self.mail.lock().deadline
+        self.mail.lock().deadline.and_then(|at| at.checked_sub(self.margin))
     }
 
-    /// The same dialog, with typed requests going to another LUN of the BMC.
+    /// The same dialog, over so much earlier, or by a quarter of the time that is left if that is
+    /// less: for what has to be cleaned up after.
+    pub(crate) fn with_time_left(&self, time: Duration) -> Dialog {
+        let left = self.deadline().map(|at| at.saturating_duration_since(self.now()));
+        let margin = self.margin + left.map_or(time, |left| time.min(left / 4));
+        Dialog { margin, ..self.clone() }
+    }
+
+    /// The same dialog, with typed requests going to another LUN.
     pub(crate) fn at_lun(&self, lun: u8) -> Dialog {
-        Dialog { mail: self.mail.clone(), lun: lun & 3 }
+        Dialog { target: self.target.lun(lun), ..self.clone() }
     }
 
     fn has_time_for(&self, pause: Duration) -> bool {
-        let mail = self.mail.lock();
-        mail.deadline.is_none_or(|at| mail.now.checked_add(pause).is_some_and(|end| end < at))
+        let end = self.now().checked_add(pause);
+        self.deadline().is_none_or(|at| end.is_some_and(|end| end < at))
     }
 }
 
 impl fmt::Debug for Dialog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialog").field("lun", &self.lun).finish_non_exhaustive()
+        f.debug_struct("Dialog").field("target", &self.target).finish_non_exhaustive()
     }
 }
 
+/// Whether a bridged request got no further than the BMC, which may pass it on later.
+fn was_not_passed_on(error: &Error) -> bool {
+    error.cause() == Some(Cause::NotBridged)
+        && error.completion_code().is_some_and(|code| matches!(code.0, 0x81 | 0xc0 | 0xd0..=0xd2))
+}
+
 /// Whether a request can be sent at all.
-fn check(net_fn: u8, lun: u8, data: &[u8]) -> Result<()> {
+fn check(net_fn: u8, lun: u8, cmd: u8, data: &[u8], target: Target) -> Result<()> {
     if net_fn & 1 != 0 || net_fn > 0x3f {
         return Err(Error::misuse("the network function of a request is even, 0 to 3Eh"));
     }
     if lun > 3 {
         return Err(Error::misuse("the LUN is not 0 to 3"));
     }
-    if data.len() > DATA_MAX {
+    if data.len() + target.overhead() > DATA_MAX {
         return Err(Error::misuse("more than 240 bytes of request data"));
+    }
+    if !target.is_valid() {
+        return Err(Error::misuse("a controller has a channel of 0 to 15 and an even address"));
+    }
+    if target.is_bridged() && (net_fn, cmd) == (net_fn::APP, SEND_MESSAGE) {
+        return Err(Error::misuse("a message is passed on twice by a target of two hops"));
     }
     Ok(())
 }

@@ -5,16 +5,47 @@
 //! too short to be read is `PeerMisbehaved` with what it was the response to. Longer ones are
 //! taken, as BMCs add to them.
 
+mod account;
 mod app;
+mod boot;
+mod channel;
 mod chassis;
+mod dcmi;
 mod dialog;
+mod lan;
+mod parameters;
+mod payload;
 #[cfg(test)]
 mod play;
+mod power;
 mod reply;
+mod session_info;
+mod sol_config;
 mod typed;
+mod user;
 
+pub use self::account::NewUser;
 pub use self::app::{DeviceId, SelfTest};
-pub use self::chassis::{ChassisControl, ChassisStatus, Identify, PowerRestorePolicy};
+pub use self::boot::{BootDevice, BootFlags, BootOptions, ConsoleRedirection};
+pub use self::channel::{ChannelAccess, ChannelInfo, ChannelMode, KeyLock, Stored};
+pub use self::chassis::{
+    ChassisControl, ChassisStatus, Identify, PowerRestorePolicy, RestartCause,
+};
+pub use self::dcmi::{DcmiCapabilities, PowerLimit, PowerReading};
 pub use self::dialog::Dialog;
 pub(crate) use self::dialog::{Driver, Turn};
+pub use self::lan::{
+    AddressSource, ArpControl, BadPassword, Ipv6Address, Ipv6Enables, LanConfig, LanSetting, Vlan,
+};
+pub use self::payload::PayloadAccess;
+pub use self::power::PowerOptions;
+pub use self::session_info::SessionInfo;
+pub use self::sol_config::{SolAuthentication, SolBitRate, SolParameters, SolSetting};
 pub use self::typed::CommandError;
+pub use self::user::{PasswordOptions, PasswordTest, User, UserAccess, UserFlags, UserPrivilege};
+/// Where a command goes, when not to the BMC itself.
+pub use crate::session::{Hop, Target};
+/// A cipher suite as a BMC lists it.
+pub use crate::wire::cipher_suite::Record as CipherSuiteRecord;
+/// Who has a payload.
+pub use crate::wire::session_command::PayloadActivationStatus;

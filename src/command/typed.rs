@@ -7,11 +7,12 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ipmi_rs_core::connection::{CompletionErrorCode, IpmiCommand, Message};
+use ipmi_rs_core::connection::{Address, Channel, CompletionErrorCode, IpmiCommand, Message};
 
 use super::dialog::Dialog;
 use crate::error::Error;
-use crate::wire::message::{BMC_ADDRESS, CompletionCode, net_fn};
+use crate::session::Target;
+use crate::wire::message::{CompletionCode, net_fn};
 
 /// Why a typed command failed. `E` is the command's own error.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +25,6 @@ pub enum CommandError<E> {
     Command(E),
     /// The response has a shape that cannot be read.
     Malformed,
-    /// The command is for a controller behind the BMC, which needs bridging.
-    Bridged,
 }
 
 impl<E: fmt::Debug> fmt::Display for CommandError<E> {
@@ -35,7 +34,6 @@ impl<E: fmt::Debug> fmt::Display for CommandError<E> {
             CommandError::Completion(code) => code.fmt(f),
             CommandError::Command(error) => write!(f, "response refused: {error:?}"),
             CommandError::Malformed => f.write_str("the response cannot be read"),
-            CommandError::Bridged => f.write_str("commands to other controllers are not bridged"),
         }
     }
 }
@@ -50,20 +48,26 @@ impl<E> From<Error> for CommandError<E> {
 
 impl Dialog {
     /// Sends a typed command and waits until its response is there and read. Any type with
-    /// `ipmi_rs_core`'s `IpmiCommand` will do, yours included.
+    /// `ipmi_rs_core`'s `IpmiCommand` will do, yours included. A command that names its target
+    /// goes there, bridged when need be; all others go to where the dialog is.
     pub async fn command<C: IpmiCommand>(
         &self,
         command: C,
     ) -> Result<C::Output, CommandError<C::Error>> {
-        if command.target().is_some_and(|(address, _)| address.0 != BMC_ADDRESS) {
-            return Err(CommandError::Bridged);
-        }
+        let target = command.target().map(|(address, channel)| target(address, channel));
+        let dialog = self.at(target.unwrap_or(self.target));
         let message: Message = command.into();
         let (net_fn, cmd) = (message.netfn_raw(), message.cmd());
-        let reply = self.raw(net_fn, 0, cmd, message.data()).await?;
+        let lun = dialog.target.lun_number();
+        let reply = dialog.raw(net_fn, lun, cmd, message.data()).await?;
         let read = || read_reply::<C>(net_fn, cmd, reply.completion_code, &reply.data);
         catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(CommandError::Malformed))
     }
+}
+
+/// The place that `ipmi_rs_core` names.
+pub(crate) fn target(address: Address, channel: Channel) -> Target {
+    Target::behind(channel.value(), address.0)
 }
 
 fn read_reply<C: IpmiCommand>(

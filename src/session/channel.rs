@@ -9,7 +9,7 @@ use super::{DropReason, Outbox};
 use crate::crypto::keys::UserKey;
 use crate::crypto::suite::{OpenError, Outgoing, SessionCipher};
 use crate::crypto::{Generator, auth15, constant_time_eq};
-use crate::wire::cipher_suite::Integrity;
+use crate::wire::cipher_suite::{Confidentiality, Integrity};
 use crate::wire::ipmi15::{self, AuthType};
 use crate::wire::message::{Message, RqSeq, net_fn};
 use crate::wire::payload::PayloadType;
@@ -217,6 +217,12 @@ impl Channel {
             Channel::V20(v20) => v20.cipher.algorithms().integrity != Integrity::None,
             Channel::V15(v15) => v15.auth_type != AuthType::None,
         }
+    }
+
+    /// Whether what is sent cannot be read on its way.
+    pub fn encrypts(&self) -> bool {
+        self.cipher()
+            .is_some_and(|cipher| cipher.algorithms().confidentiality != Confidentiality::None)
     }
 
     /// Whether SOL is possible.

@@ -95,6 +95,13 @@ pub enum Cause {
     NotConnected,
     /// A v1.5 session has no payloads.
     NoSolInV15,
+    /// A request with secret data was not sent: the session does not encrypt.
+    NotEncrypted,
+    /// A request for a controller behind the managed system could not be passed on; the
+    /// completion code is that of Send Message.
+    NotBridged,
+    /// A request was passed on to a controller behind the managed system, which did not answer.
+    NoBridgedAnswer,
 }
 
 /// Why something ended, where, and with which code.
@@ -160,6 +167,23 @@ impl Failure {
             (Cause::OutcomeUnknown, _) => "see what state the system is in before trying again",
             (Cause::Closed | Cause::NotConnected, _) => "connect first",
             (Cause::NoSolInV15, _) => "log in with IPMI v2.0",
+            (Cause::NotEncrypted, _) => "use a cipher suite that encrypts: 3 or 17",
+            (Cause::NotBridged | Cause::NoBridgedAnswer, _) => {
+                "check channel and address; some controllers are there only while the system is on"
+            }
+        }
+    }
+
+    /// The meaning of the codes of Send Message (§22.7).
+    fn why_not_bridged(&self) -> &'static str {
+        match self.completion_code.map(|code| code.0) {
+            Some(0x80) => "message not passed on: invalid session handle",
+            Some(0x81) => "message not passed on: lost arbitration on the bus",
+            Some(0x82) => "message not passed on: bus error",
+            Some(0x83) => "message not passed on: nobody at that address (NAK on write)",
+            Some(0xc1) => "the managed system passes no messages on",
+            Some(0xd3) => "message not passed on: the controller is not there",
+            _ => "the managed system did not pass the message on",
         }
     }
 
@@ -206,6 +230,9 @@ impl fmt::Display for Failure {
             Cause::Closed => "closed",
             Cause::NotConnected => "not connected",
             Cause::NoSolInV15 => "an IPMI v1.5 session has no console",
+            Cause::NotEncrypted => "not sent: the session does not encrypt what is secret",
+            Cause::NotBridged => self.why_not_bridged(),
+            Cause::NoBridgedAnswer => "the controller behind the managed system did not answer",
         };
         write!(f, "{what} [{}", self.stage)?;
         if let Some(status) = self.status {

@@ -10,6 +10,7 @@
 //! [`poll_output`](Session::poll_output) until it gives `Timeout`: one input, drain, next input.
 
 mod alive;
+mod bridge;
 mod channel;
 mod config;
 mod establish;
@@ -29,6 +30,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::bridge::{Hop, Target};
 pub use self::config::{
     ConfigError, Duplicates, Learned, SessionConfig, Timing, UserLookup, Version,
 };
@@ -36,14 +38,16 @@ pub use self::failure::{Cause, Failure, Stage};
 pub use self::output::{Counters, DropReason, Event, Output};
 pub use self::quirk::{Quirk, Quirks, UnknownQuirk};
 pub(crate) use self::request::acts;
-pub use self::request::{Repeat, Reply, Request};
+pub use self::request::{Repeat, Reply, Request, Secrecy};
 pub use self::sol::{SolConfig, SolEvent, TakeOver};
+
+use zeroize::Zeroize;
 
 use self::channel::Channel;
 use self::establish::{Establish, Established, Progress};
 use self::establish15::{Establish15, Progress15};
 use self::output::Outbox;
-use self::request::{Origin, Requests, get_device_id, internal};
+use self::request::{Origin, Requests, Taken, get_device_id, internal};
 use self::sol::{Sol, SolSession, Step};
 use self::sol_receive::Received;
 use crate::crypto::Generator;
@@ -495,12 +499,15 @@ impl Session {
             return self.take_request(&message);
         }
         self.plan_keepalive(now);
-        let (origin, reply) =
-            self.requests.take_response(now, &message).ok_or(DropReason::Unmatched)?;
-        if let Some(rtt) = reply.rtt {
+        let (origin, reply) = match self.requests.take_response(now, &message) {
+            Taken::Foreign => return Err(DropReason::Unmatched),
+            Taken::Noted => return Ok(()),
+            Taken::Over(origin, reply) => (origin, reply),
+        };
+        if let Ok(Reply { rtt: Some(rtt), .. }) = reply {
             self.rtt = Some(self.rtt.map_or(rtt, |before| (before * 7 + rtt) / 8));
         }
-        self.on_reply(now, origin, Ok(reply));
+        self.on_reply(now, origin, reply);
         Ok(())
     }
 
@@ -608,6 +615,11 @@ impl Session {
     /// Seals everything that is due: acknowledges first, then input, then requests.
     fn write_packets(&mut self, now: Instant) {
         let Some(channel) = &mut self.channel else { return };
+        if !channel.encrypts() {
+            while let Some((Origin::User(token), failure)) = self.requests.take_secret() {
+                self.events.push_back(Event::Reply { token, result: Err(failure) });
+            }
+        }
         loop {
             self.payload.clear();
             let sol = self.sol.as_mut();
@@ -624,6 +636,9 @@ impl Session {
                 PayloadType::Ipmi
             };
             channel.seal(payload_type, &self.payload, &mut self.generator, self.outbox.push());
+            if payload_type == PayloadType::Ipmi {
+                self.payload.zeroize(); // A password may be in it.
+            }
         }
     }
 

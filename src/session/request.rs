@@ -1,8 +1,12 @@
 //! Requests in flight: numbering, sending again, matching answers, giving up.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
+use super::bridge::{self, ANSWER_TIME, ANSWER_WAIT, Bridged, Target};
 use super::config::Timing;
 use super::failure::{Cause, Failure, Stage};
 use crate::wire::message::{CompletionCode, Message, RqSeq, net_fn};
@@ -28,23 +32,51 @@ pub enum Repeat {
     Never,
 }
 
-/// A request to the managed system.
-#[derive(Debug, Clone)]
+/// Whether the data of a request are secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Secrecy {
+    /// They are not.
+    #[default]
+    Open,
+    /// They are: sent in an encrypted session only, otherwise it fails with
+    /// [`Cause::NotEncrypted`].
+    Secret,
+    /// They are, and are sent in the clear all the same when the session does not encrypt.
+    SecretInClear,
+}
+
+/// A request to the managed system, or to a controller behind it.
+#[derive(Clone, Default)]
 pub struct Request {
     /// Given back with the answer.
     pub token: u64,
+    /// Where it goes.
+    pub target: Target,
     /// Network function, even.
     pub net_fn: u8,
-    /// Responder's LUN, 0 to 3.
-    pub lun: u8,
     /// Command number.
     pub cmd: u8,
-    /// Request data.
-    pub data: Vec<u8>,
+    /// Request data, zeroed on drop.
+    pub data: Zeroizing<Vec<u8>>,
     /// When to give up; `None`: when the usual number of transmissions would have been made.
     pub deadline: Option<Instant>,
     /// Whether it may be sent again.
     pub repeat: Repeat,
+    /// Whether its data may be seen.
+    pub secrecy: Secrecy,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut request = f.debug_struct("Request");
+        request.field("token", &self.token).field("target", &self.target);
+        request.field("net_fn", &self.net_fn).field("cmd", &self.cmd);
+        match self.secrecy {
+            Secrecy::Open => request.field("data", &*self.data),
+            _ => request.field("data", &format_args!("{} secret bytes", self.data.len())),
+        };
+        request.finish_non_exhaustive()
+    }
 }
 
 /// A response: completion code and what follows it.
@@ -88,6 +120,8 @@ struct InFlight {
     /// When to send again or give up.
     next: Instant,
     give_up: Option<Instant>,
+    /// How many steps of its way a bridged request is known to have made.
+    accepted: usize,
 }
 
 struct Queued {
@@ -106,6 +140,22 @@ impl InFlight {
         self.give_up.is_some_and(|at| now >= at)
     }
 
+    /// A bridged request has been passed on: from now on the controller has its time.
+    fn accept(&mut self, now: Instant) {
+        if self.accepted >= self.request.target.hops().count() {
+            return;
+        }
+        self.accepted += 1;
+        let overall = self.request.deadline;
+        self.give_up = overall.into_iter().chain([now + ANSWER_TIME]).min();
+        // It is there: what acts would be done twice.
+        if acts(self.request.net_fn, self.request.cmd) {
+            self.transmissions_max = self.transmissions;
+        }
+        self.wait = self.wait.max(ANSWER_WAIT);
+        self.plan(now);
+    }
+
     /// Plans what follows a transmission.
     fn plan(&mut self, now: Instant) {
         let again = self.transmissions < self.transmissions_max;
@@ -113,6 +163,17 @@ impl InFlight {
         // Something is always due: only what is sent for ever has no end.
         self.next = next.into_iter().chain(self.give_up).min().unwrap_or(now + self.wait);
     }
+}
+
+/// What became of a response.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It answers no request.
+    Foreign,
+    /// It is about one that is not over yet.
+    Noted,
+    /// That request is over.
+    Over(Origin, Result<Reply, Failure>),
 }
 
 /// All requests of one session.
@@ -270,7 +331,7 @@ impl Requests {
             }
             due.plan(now);
             self.retransmits += 1;
-            encode(&due.request, due.rq_seq, message);
+            bridge::encode(&due.request, due.rq_seq, message);
             return true;
         }
         let has_room = self.in_flight.len() < self.window;
@@ -280,7 +341,7 @@ impl Requests {
         }
         let Some(queued) = self.queue.pop_front() else { return false };
         self.rq_seq = self.next_rq_seq(now);
-        encode(&queued.request, self.rq_seq, message);
+        bridge::encode(&queued.request, self.rq_seq, message);
         let mut sent = InFlight {
             origin: queued.origin,
             rq_seq: self.rq_seq,
@@ -293,6 +354,7 @@ impl Requests {
             next: now,
             give_up: queued.request.deadline.or(queued.limit.map(|limit| now + limit)),
             request: queued.request,
+            accepted: 0,
         };
         sent.plan(now);
         self.in_flight.reserve_exact(1);
@@ -310,35 +372,89 @@ impl Requests {
         let at = self.in_flight.iter().position(|r| r.is_over(now))?;
         let gone = self.in_flight.swap_remove(at);
         self.retired.push((gone.rq_seq, now + LATE_ANSWER));
-        Some((gone.origin, Failure::new(unanswered(&gone.request, Cause::TimedOut), Stage::Active)))
+        let silent = if gone.accepted > 0 { Cause::NoBridgedAnswer } else { Cause::TimedOut };
+        Some((gone.origin, Failure::new(unanswered(&gone.request, silent), Stage::Active)))
+    }
+
+    /// Takes out one request whose data must not be seen, if any waits: for a session that does
+    /// not encrypt.
+    pub fn take_secret(&mut self) -> Option<(Origin, Failure)> {
+        let at = self.queue.iter().position(|q| q.request.secrecy == Secrecy::Secret)?;
+        let queued = self.queue.remove(at)?;
+        Some((queued.origin, Failure::new(Cause::NotEncrypted, Stage::Active)))
     }
 
     /// Finds the request a response answers; anything else is a late duplicate or foreign.
     ///
     /// Addresses are not compared: one BMC stack answers from and to 20h.
-    pub fn take_response(
-        &mut self,
-        now: Instant,
-        message: &Message<'_>,
-    ) -> Option<(Origin, Reply)> {
-        let (completion_code, data) = message.completion()?;
+    pub fn take_response(&mut self, now: Instant, message: &Message<'_>) -> Taken {
+        let bridged = |r: &InFlight| {
+            r.request.target.is_bridged()
+                && bridge::read(&r.request, r.rq_seq, message) != Bridged::Foreign
+        };
+        if let Some(at) = self.in_flight.iter().position(bridged) {
+            return self.take_bridged(now, at, message);
+        }
+        let Some((completion_code, data)) = message.completion() else { return Taken::Foreign };
         let at = self.in_flight.iter().position(|r| {
             r.rq_seq == message.rq_seq
+                && !r.request.target.is_bridged()
                 && r.request.net_fn | 1 == message.net_fn
                 && r.request.cmd == message.cmd
                 && names_same_group(&r.request, data)
-        })?;
-        let entry = self.in_flight.get(at)?;
+        });
+        match at {
+            Some(at) => self.take_answer(now, at, completion_code, data),
+            None => Taken::Foreign,
+        }
+    }
+
+    fn take_bridged(&mut self, now: Instant, at: usize, message: &Message<'_>) -> Taken {
+        let entry = &mut self.in_flight[at];
+        match bridge::read(&entry.request, entry.rq_seq, message) {
+            Bridged::Answer(completion_code, data) if names_same_group(&entry.request, data) => {
+                self.take_answer(now, at, completion_code, data)
+            }
+            // What is said of a copy changes nothing for one that is on its way.
+            Bridged::Refused(CompletionCode::DUPLICATED_REQUEST) if entry.transmissions > 1 => {
+                Taken::Noted
+            }
+            Bridged::Refused(code) if entry.accepted < entry.request.target.hops().count() => {
+                let gone = self.in_flight.swap_remove(at);
+                self.retired.push((gone.rq_seq, now + LATE_ANSWER));
+                let failure = Failure::by_completion(Cause::NotBridged, Stage::Active, code);
+                Taken::Over(gone.origin, Err(failure))
+            }
+            Bridged::Accepted => {
+                entry.accept(now);
+                Taken::Noted
+            }
+            _ => Taken::Foreign,
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        now: Instant,
+        at: usize,
+        completion_code: CompletionCode,
+        data: &[u8],
+    ) -> Taken {
+        let entry = &self.in_flight[at];
         // A BMC that still works on the first copy says so to the second one.
         if completion_code == CompletionCode::DUPLICATED_REQUEST && entry.transmissions > 1 {
-            return None;
+            return Taken::Foreign;
         }
         let answered = self.in_flight.swap_remove(at);
-        if answered.transmissions > 1 {
+        let bridged = answered.request.target.is_bridged();
+        // That Send Message was done may be heard after the answer itself.
+        if answered.transmissions > 1 || bridged {
             self.retired.push((answered.rq_seq, now + LATE_ANSWER));
         }
-        let rtt = (answered.transmissions == 1).then(|| now - answered.first_sent);
-        Some((answered.origin, Reply { completion_code, data: data.to_vec(), rtt }))
+        let once = answered.transmissions == 1 && !bridged;
+        let rtt = once.then(|| now - answered.first_sent);
+        let reply = Reply { completion_code, data: data.to_vec(), rtt };
+        Taken::Over(answered.origin, Ok(reply))
     }
 
     /// Takes one request out of all, with the failure that fits: for the end of a session.
@@ -431,10 +547,6 @@ fn unanswered(request: &Request, cause: Cause) -> Cause {
     if acts(request.net_fn, request.cmd) { Cause::OutcomeUnknown } else { cause }
 }
 
-fn encode(request: &Request, rq_seq: RqSeq, out: &mut Vec<u8>) {
-    Message::request(request.net_fn, request.lun, rq_seq, request.cmd, &request.data).encode(out);
-}
-
 /// Group and OEM requests name an organisation; a response that names another is not theirs.
 /// Error responses may leave it out.
 fn names_same_group(request: &Request, response: &[u8]) -> bool {
@@ -457,12 +569,10 @@ pub(super) fn get_device_id() -> Request {
 /// A request the session makes for itself.
 pub(super) fn internal(net_fn_number: u8, command: u8, data: Vec<u8>) -> Request {
     Request {
-        token: 0,
         net_fn: net_fn_number,
-        lun: 0,
         cmd: command,
-        data,
-        deadline: None,
+        data: data.into(),
         repeat: Repeat::Idempotent,
+        ..Request::default()
     }
 }

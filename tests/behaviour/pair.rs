@@ -408,15 +408,7 @@ impl Pair {
 }
 
 pub fn request(token: u64, net_fn: u8, cmd: u8, data: &[u8]) -> Request {
-    Request {
-        token,
-        net_fn,
-        lun: 0,
-        cmd,
-        data: data.to_vec(),
-        deadline: None,
-        repeat: Default::default(),
-    }
+    Request { token, net_fn, cmd, data: data.to_vec().into(), ..Request::default() }
 }
 
 pub fn cause(result: Result<(), Failure>) -> Option<Cause> {

@@ -101,15 +101,7 @@ fn activated(slot: &mut Slot) {
 fn nothing(_: &mut Slot) {}
 
 fn request() -> Request {
-    Request {
-        token: 0,
-        net_fn: 6,
-        lun: 0,
-        cmd: 1,
-        data: Vec::new(),
-        deadline: None,
-        repeat: Default::default(),
-    }
+    Request { net_fn: 6, cmd: 1, ..Request::default() }
 }
 
 #[test]
