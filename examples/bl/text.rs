@@ -46,6 +46,7 @@ pub fn reason(error: &Error) -> String {
 
 /// Prints one line.
 macro_rules! out {
+    () => { $crate::text::put(format_args!("\n")) };
     ($($argument:tt)*) => { $crate::text::put(format_args!("{}\n", format_args!($($argument)*))) };
 }
 

@@ -84,8 +84,7 @@ pub const LAN: &str = "\
 LAN Commands:
   print [<channel>]
   set <channel> <command> <parameter>";
-pub const LAN_SET: &str = "\
-
+pub const LAN_SET: &str = "
 usage: lan set <channel> <command> <parameter>
 
   ipaddr | netmask <x.x.x.x>       macaddr <x:x:x:x:x:x>
@@ -106,8 +105,7 @@ SOL Commands: info [<channel>]
               payload <enable | disable | status> [<channel> [<user id>]]
               activate [usesolkeepalive | nokeepalive] [instance=<number>]
               deactivate [instance=<number>]";
-pub const SOL_SET: &str = "\
-
+pub const SOL_SET: &str = "
 SOL set parameters and values:
   set-in-progress             set-complete | set-in-progress | commit-write
   enabled                     true | false
