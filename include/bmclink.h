@@ -1559,8 +1559,8 @@ int32_t bmclink_console_options_set_retransmit_ms(struct bmclink_console_options
                                                   uint32_t max_ms);
 
 /**
- * Sends an empty packet after so many milliseconds without input, 1000 or more. Default 0: never.
- * For BMCs that cut idle consoles; the session has keepalives of its own.
+ * Sends an empty packet after so many milliseconds without input, 1000 to 3600000. Default 0:
+ * never. For BMCs that cut idle consoles; the session has keepalives of its own.
  */
 int32_t bmclink_console_options_set_keepalive_ms(struct bmclink_console_options *options,
                                                  uint32_t keepalive_ms);

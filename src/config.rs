@@ -285,7 +285,7 @@ pub struct ConsoleConfig {
     pub retransmit_min: Duration,
     /// The longest wait for an acknowledge. Default 1 s.
     pub retransmit_max: Duration,
-    /// An empty packet is sent after this long without input. Default never.
+    /// An empty packet is sent after this long without input, 1 s to 1 h. Default never.
     pub keepalive: Option<Duration>,
     /// Whether it is connected again by itself after a loss or a failure. Default: no, only on
     /// request.
@@ -425,8 +425,8 @@ impl ConsoleConfig {
             "a retransmit time is not 10 ms to 60 s"
         } else if self.retransmit_min > self.retransmit_max {
             "retransmit_min is more than retransmit_max"
-        } else if self.keepalive.is_some_and(|every| ms(every) < 1000) {
-            "keepalive is less than 1 s"
+        } else if self.keepalive.is_some_and(|every| !(1000..=3_600_000).contains(&ms(every))) {
+            "keepalive is not 1 s to 1 h"
         } else if let Some(problem) = self.log.as_ref().and_then(LogConfig::problem) {
             problem
         } else {

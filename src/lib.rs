@@ -91,6 +91,24 @@
 //! many ([`Reader::lost`]), and disturbs nobody. A writer is taken from only as much as there is
 //! room for; [`Console::drain`] says when the BMC has all of it.
 //!
+//! # Commands
+//!
+//! Management commands are methods of [`Bmc`]: [`chassis_status`](Bmc::chassis_status),
+//! [`power`](Bmc::power), [`sensors`](Bmc::sensors), [`health`](Bmc::health) and many more; what
+//! they give is in [`command`]. [`Bmc::raw`] sends any command, [`Bmc::command`] one that is typed
+//! with [`ipmi_rs_core`]. Each logs in when no session is up, has one timeout for all it does, and
+//! can be ended by [`Bmc::cancel`].
+//!
+//! A request is sent again when no answer comes; not when it acts and may have been heard: a power
+//! cycle without an answer is [`ErrorKind::OutcomeUnknown`]. A BMC that says it is busy is asked
+//! again. Any other completion code is [`ErrorKind::Completion`], with the code's own text, or
+//! [`ErrorKind::Privilege`]; a response that cannot be read is [`ErrorKind::PeerMisbehaved`] and
+//! never a panic.
+//!
+//! What takes several requests is a [`Dialog`]: an `async` function that waits for nothing but its
+//! BMC, and needs no runtime. [`Bmc::run`] has it and blocks; a [`Fleet`] has the same one with
+//! thousands of BMCs at once, on one thread, and gives each one's result as it comes.
+//!
 //! # Waiting for many consoles
 //!
 //! A thread that blocks in [`Reader::read`] waits for one console. For many, and without a thread

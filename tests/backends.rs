@@ -500,3 +500,137 @@ fn a_log_file_is_written_of_a_backend_as_of_sol() {
     let written = || std::fs::read_to_string(&path).unwrap_or_default();
     until("it is written", || written().contains("a line"));
 }
+
+/// Prints when it is started, and notes when that was heard although another one has its place.
+struct Talker {
+    number: usize,
+    newest: Arc<AtomicUsize>,
+    heard_late: Arc<AtomicUsize>,
+}
+
+impl Backend for Talker {
+    fn start(&mut self, sink: Sink) -> Result<()> {
+        let is_over = self.newest.load(Ordering::SeqCst) > self.number;
+        if sink.bytes(b"a banner") && is_over {
+            self.heard_late.fetch_add(1, Ordering::SeqCst);
+        }
+        sink.connected();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn stop(&mut self) {}
+}
+
+/// P12 for backends: also of one that is about to be started just then.
+#[test]
+fn a_backend_that_was_replaced_is_not_heard() {
+    let engine = engine(1);
+    let (newest, heard_late) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let talker = |number| Talker { number, newest: newest.clone(), heard_late: heard_late.clone() };
+    let config = ConsoleConfig::default().always_on();
+    let console = engine.console(talker(0), config).expect("a console");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Keeps the threads from running in step.
+        scope.spawn(|| {
+            let mut columns = 80;
+            while !done.load(Ordering::SeqCst) {
+                columns ^= 1;
+                console.resize(columns, 24).expect("legal");
+            }
+        });
+        for number in 1..=5_000 {
+            console.reconfigure_backend(talker(number)).expect("legal");
+            newest.store(number, Ordering::SeqCst);
+            for _ in 0..number % 500 {
+                std::hint::spin_loop();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    until("the last one is connected", || console.state() == ConsoleState::Connected);
+    assert_eq!(heard_late.load(Ordering::SeqCst), 0);
+}
+
+/// Whatever had become of it by then.
+#[test]
+fn input_that_a_replaced_backend_had_not_taken_is_lost_once() {
+    let engine = engine(1);
+    let full = || {
+        let (mut probe, _) = Probe::echo();
+        probe.on_write = Box::new(|_| Ok(0));
+        probe
+    };
+    let config = ConsoleConfig::default().always_on();
+    let console = engine.console(full(), config).expect("a console");
+    for round in 0..2_000 {
+        until("connected", || console.state() == ConsoleState::Connected);
+        console.write(b"0123456789", LONG).expect("room");
+        for _ in 0..(round % 100) * 20 {
+            std::hint::spin_loop();
+        }
+        console.reconfigure_backend(full()).expect("legal");
+    }
+    until("connected", || console.state() == ConsoleState::Connected);
+    let stats = console.stats();
+    assert_eq!((stats.written, stats.input_lost, stats.pending), (20_000, 20_000, 0));
+}
+
+/// What a backend calls closed is one connection of a console that is kept.
+#[test]
+fn a_log_goes_on_behind_a_connection_that_was_closed() {
+    let scratch = support::Scratch::new();
+    let path = scratch.join("console.log");
+    let engine = engine(1);
+    let (probe, _) = Probe::new(|start, sink| {
+        sink.connected();
+        sink.bytes(format!("start {start}\n").as_bytes());
+        if start < 3 {
+            sink.ended(Error::with_text(ErrorKind::Closed, "closed by the peer"));
+        }
+        Ok(())
+    });
+    let config = kept().log(LogConfig::new(&path));
+    let console = engine.console(probe, config).expect("a console");
+    let text = || std::fs::read_to_string(&path).unwrap_or_default();
+    until("the third one is in the log", || text().contains("start 3"));
+    console.close(LONG).expect("closed");
+    until("the end is in the log", || text().trim_end().ends_with("-- disconnected: closed --"));
+}
+
+/// An engine does not wait for a backend that does not stop, and neither does who closes later.
+#[test]
+fn nobody_waits_for_a_backend_that_outlives_its_engine() {
+    let engine = engine(1);
+    let gate = Arc::new(Gate::default());
+    struct Stuck(Arc<Gate>);
+    impl Backend for Stuck {
+        fn start(&mut self, sink: Sink) -> Result<()> {
+            sink.connected();
+            Ok(())
+        }
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+            Ok(bytes.len())
+        }
+        fn stop(&mut self) {
+            self.0.pass();
+        }
+    }
+    let open = || engine.console(Stuck(gate.clone()), ConsoleConfig::default()).expect("a console");
+    let (early, late) = (open(), open());
+    for console in [&early, &late] {
+        console.connect(LONG).expect("connected");
+    }
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| kind(early.close(LONG)));
+        until("it waits for its backend", || kind(early.connect(LONG)) == Some(ErrorKind::Closed));
+        drop(engine);
+        let closed = [kind(late.close(LONG)), waits.join().expect("no panic")];
+        gate.open();
+        assert_eq!(closed, [Some(ErrorKind::ShutDown); 2]);
+    });
+}

@@ -14,7 +14,7 @@ use bmclink::{
     BmcConfig, Console, ConsoleConfig, ConsoleState, Credentials, Engine, EngineConfig, ErrorKind,
     Reader, TakeOver,
 };
-use support::{engine, read_exactly};
+use support::{engine, read_exactly, until};
 
 const SHORT: Duration = Duration::from_secs(20);
 
@@ -429,4 +429,46 @@ fn credentials_that_change_while_a_bmc_is_added_are_used() {
         });
         bmc.connect(SHORT).expect("the right password");
     }
+}
+
+/// Rather than to panic once it is reached.
+#[test]
+fn a_keepalive_that_no_clock_reaches_is_refused() {
+    let engine = engine(1);
+    let credentials = Credentials::new("admin", "password").expect("legal");
+    let bmc = engine.bmc(BmcConfig::new("127.0.9.1", credentials)).expect("a BMC");
+    for (keepalive, legal) in [
+        (Duration::from_millis(999), false),
+        (Duration::from_secs(1), true),
+        (Duration::from_secs(3600), true),
+        (Duration::from_secs(3601), false),
+        (Duration::MAX, false),
+    ] {
+        let mut config = ConsoleConfig::default();
+        config.keepalive = Some(keepalive);
+        let kind = bmc.console(config).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind, if legal { Ok(()) } else { Err(ErrorKind::Misuse) }, "{keepalive:?}");
+    }
+}
+
+/// What begins says how it ended, also when it did so at once.
+#[test]
+fn a_connection_that_cannot_begin_is_over() {
+    let simulator = simulator(Serial::Echo, Profile::Spec);
+    let engine = engine(1);
+    let bmc = engine.bmc(config(&simulator, "password")).expect("a BMC");
+    let first = bmc.console(ConsoleConfig::default()).expect("a console");
+    first.connect(SHORT).expect("connected");
+    let second = bmc.console(ConsoleConfig::default()).expect("a console");
+    let how = || (second.state(), second.reason().map(|reason| reason.kind()));
+    for _ in 0..3 {
+        second.begin_connect().expect("told");
+        let busy = (ConsoleState::Unconnected, Some(ErrorKind::Busy));
+        until("it is told that there is another one", || how() == busy);
+    }
+    assert_eq!(second.connect(SHORT).map_err(|error| error.kind()), Err(ErrorKind::Busy));
+    drop(engine);
+    let begun = second.begin_connect().map_err(|error| error.kind());
+    assert_eq!(begun, Err(ErrorKind::ShutDown));
+    assert_eq!(how(), (ConsoleState::Unconnected, Some(ErrorKind::ShutDown)));
 }

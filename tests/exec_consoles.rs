@@ -14,7 +14,7 @@ use bmclink::{
     Reader, Subscription,
 };
 use nix::fcntl::{OFlag, open as open_file};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use support::{engine, read_exactly, until};
@@ -347,4 +347,56 @@ fn what_is_no_exec_console_is_no_exec_console() {
     assert_eq!(kind(exec.reconfigure_exec(ExecConfig::new(""))), Some(ErrorKind::Misuse));
     let bad = engine.exec_console(ExecConfig::new(""), ConsoleConfig::default());
     assert_eq!(bad.err().map(|error| error.kind()), Some(ErrorKind::Misuse));
+}
+
+/// Also when this process ignores some, as one that was started by nohup does.
+#[test]
+fn a_command_begins_with_default_signal_handling() {
+    // SAFETY: no code of ours runs when the signal comes, and nobody here sends it.
+    unsafe { nix::sys::signal::signal(Signal::SIGUSR2, SigHandler::SigIgn) }.expect("it may");
+    let engine = engine(1);
+    let console = connected(&engine, ExecConfig::new("cat").args(["/proc/self/status"]));
+    let mut reader = console.reader();
+    let mut seen = 0;
+    while seen < 2 {
+        let line = read_line(&mut reader);
+        if line.starts_with("SigBlk:") || line.starts_with("SigIgn:") {
+            let mask = line.split_whitespace().last().unwrap_or_default();
+            let mask = u64::from_str_radix(mask, 16).expect("a mask");
+            // Two that the C library keeps to itself are as they were.
+            assert_eq!(mask & !(0b11 << 31), 0, "{line}");
+            seen += 1;
+        }
+    }
+}
+
+/// Commands that change at once from two threads: the one that is said to run does.
+#[test]
+fn of_two_changes_at_once_one_is_the_last() {
+    let engine = engine(1);
+    let console = connected(&engine, shell("echo 0; exec cat"));
+    for round in 0..20 {
+        let command = |who: &str| shell(&format!("echo {who}{round}; exec cat"));
+        thread::scope(|scope| {
+            for who in ["a", "b"] {
+                let (console, exec) = (&console, command(who));
+                scope.spawn(move || console.reconfigure_exec(exec).expect("legal"));
+            }
+        });
+        let connected = || console.state() == ConsoleState::Connected;
+        until("it runs", connected);
+        let epoch = console.stats().epoch;
+        // Equal to what runs: nothing. It is one of the two.
+        let mut anew = 0;
+        for who in ["a", "b"] {
+            let mut reader = console.live_reader();
+            console.reconfigure_exec(command(who)).expect("legal");
+            until("it runs", connected);
+            if console.stats().epoch > epoch + anew {
+                anew += 1;
+                assert_eq!(read_line(&mut reader), format!("{who}{round}"));
+            }
+        }
+        assert!((1..=2).contains(&anew), "{anew}");
+    }
 }

@@ -12,6 +12,7 @@ mod interop {
     mod ipmi_sim_login;
     mod ipmi_sim_loss;
     mod lossy_line;
+    mod management;
     mod pyghmi;
     mod side_by_side;
     mod supervision;

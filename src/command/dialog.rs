@@ -38,6 +38,8 @@ pub struct Dialog {
     secrecy: Secrecy,
     /// So much earlier than the dialog as a whole it has to be over.
     margin: Duration,
+    /// How long one request may take, should the dialog have more time.
+    limit: Option<Duration>,
 }
 
 /// What the dialog and who drives it have to tell each other.
@@ -109,7 +111,7 @@ impl Dialog {
     pub(crate) fn open(now: Instant, deadline: Option<Instant>) -> (Dialog, Driver) {
         let mail = Arc::new(Mutex::new(Mail { post: Post::Nothing, now, deadline }));
         let (target, secrecy, margin) = (Target::BMC, Secrecy::Open, Duration::ZERO);
-        let dialog = Dialog { mail: mail.clone(), target, secrecy, margin };
+        let dialog = Dialog { mail: mail.clone(), target, secrecy, margin, limit: None };
         (dialog, Driver(mail))
     }
 
@@ -158,7 +160,7 @@ impl Dialog {
         check(net_fn, lun, cmd, data, self.target)?;
         let target = self.target.lun(lun);
         let data = data.to_vec().into();
-        let deadline = self.deadline();
+        let deadline = self.request_deadline();
         let secrecy = self.secrecy;
         let request = Request { token: 0, target, net_fn, cmd, data, deadline, repeat, secrecy };
         Exchange { mail: &self.mail, request: Some(request) }.await
@@ -204,14 +206,31 @@ impl Dialog {
     /// is not sent again after these. The same codes and 81h of Send Message say that nothing was
     /// passed on.
     pub(crate) async fn reply(&self, net_fn: u8, cmd: u8, data: &[u8]) -> Result<Reply> {
+        self.reply_by(net_fn, cmd, data, Repeat::ByCommand).await
+    }
+
+    /// Like [`reply`](Self::reply), saying whether the request may be sent again when no answer
+    /// comes.
+    pub(crate) async fn reply_by(
+        &self,
+        net_fn: u8,
+        cmd: u8,
+        data: &[u8],
+        repeat: Repeat,
+    ) -> Result<Reply> {
+        let acts = match repeat {
+            Repeat::ByCommand => crate::session::acts(net_fn, cmd),
+            Repeat::Idempotent => false,
+            Repeat::Never => true,
+        };
         let mut pause = BUSY_PAUSE;
         let lun = self.target.lun_number();
         for _ in 1..BUSY_TRIES {
-            let result = self.request(net_fn, lun, cmd, data, Repeat::ByCommand).await;
+            let result = self.request(net_fn, lun, cmd, data, repeat).await;
             let again = match &result {
                 Ok(reply) => match reply.completion_code.0 {
                     0xc0 | 0xd0..=0xd2 => true,
-                    0xc3 | 0xce => !crate::session::acts(net_fn, cmd),
+                    0xc3 | 0xce => !acts,
                     _ => false,
                 },
                 Err(error) => was_not_passed_on(error),
@@ -223,7 +242,7 @@ impl Dialog {
             self.pause(pause).await?;
             pause = (pause * 2).min(BUSY_PAUSE_MAX);
         }
-        self.request(net_fn, lun, cmd, data, Repeat::ByCommand).await
+        self.request(net_fn, lun, cmd, data, repeat).await
     }
 
     /// Waits so long; fails with `TimedOut` when the dialog's own time is over before that.
@@ -257,6 +276,22 @@ impl Dialog {
     /// The same dialog, with typed requests going to another LUN.
     pub(crate) fn at_lun(&self, lun: u8) -> Dialog {
         Dialog { target: self.target.lun(lun), ..self.clone() }
+    }
+
+    /// The same dialog, with each request given up after `limit`: `TimedOut`, though the dialog
+    /// has time left.
+    pub(crate) fn within(&self, limit: Duration) -> Dialog {
+        Dialog { limit: Some(limit), ..self.clone() }
+    }
+
+    /// Whether the dialog's time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline().is_some_and(|at| self.now() >= at)
+    }
+
+    fn request_deadline(&self) -> Option<Instant> {
+        let own = self.limit.and_then(|limit| self.now().checked_add(limit));
+        own.into_iter().chain(self.deadline()).min()
     }
 
     fn has_time_for(&self, pause: Duration) -> bool {

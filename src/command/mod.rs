@@ -12,6 +12,7 @@ mod channel;
 mod chassis;
 mod dcmi;
 mod dialog;
+mod fru;
 mod lan;
 mod parameters;
 mod payload;
@@ -19,8 +20,14 @@ mod payload;
 mod play;
 mod power;
 mod reply;
+mod sdr;
+mod sel;
+mod sensor;
 mod session_info;
 mod sol_config;
+#[cfg(test)]
+mod tests;
+mod text;
 mod typed;
 mod user;
 
@@ -34,13 +41,26 @@ pub use self::chassis::{
 pub use self::dcmi::{DcmiCapabilities, PowerLimit, PowerReading};
 pub use self::dialog::Dialog;
 pub(crate) use self::dialog::{Driver, Turn};
+pub use self::fru::{Fru, FruAreaInfo, FruBoard, FruChassis, FruMultirecord, FruProduct, FruRow};
 pub use self::lan::{
     AddressSource, ArpControl, BadPassword, Ipv6Address, Ipv6Enables, LanConfig, LanSetting, Vlan,
 };
 pub use self::payload::PayloadAccess;
 pub use self::power::PowerOptions;
+pub use self::sdr::{
+    Analog, DeviceSdrInfo, Entity, FruLocator, McLocator, Sdr, SdrBody, SdrCache, SdrRepository,
+    SdrRepositoryInfo, SdrSource, Sensor, SensorOwner, Sharing,
+};
+pub use self::sel::{
+    SelAllocation, SelBody, SelClock, SelEntry, SelEvent, SelInfo, SelLog, SelMark, SelTime,
+};
+pub use self::sensor::{
+    DataFormat, EventType, Factors, Linearization, ReadingStatus, SensorReading, SensorRow,
+    SensorType, Severity, Thresholds, Units,
+};
 pub use self::session_info::SessionInfo;
 pub use self::sol_config::{SolAuthentication, SolBitRate, SolParameters, SolSetting};
+pub use self::text::UnixTime;
 pub use self::typed::CommandError;
 pub use self::user::{PasswordOptions, PasswordTest, User, UserAccess, UserFlags, UserPrivilege};
 /// Where a command goes, when not to the BMC itself.

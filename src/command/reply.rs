@@ -61,3 +61,15 @@ impl<'a> Fields<'a> {
         Error::with_text(ErrorKind::PeerMisbehaved, text)
     }
 }
+
+/// Whether an error says nothing of the next command.
+pub(crate) fn is_of_one_command(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Completion
+            | ErrorKind::Privilege
+            | ErrorKind::PeerMisbehaved
+            | ErrorKind::OutcomeUnknown
+            | ErrorKind::TimedOut
+    )
+}

@@ -96,6 +96,9 @@ impl Backends {
             driver.shut_down();
         }
         self.workers.stop();
+        for driver in &drivers {
+            driver.strand();
+        }
         self.stopping.store(true, Ordering::Release);
         let _ = self.waker.wake();
         if let Some(thread) = self.thread.lock().take() {

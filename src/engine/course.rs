@@ -62,6 +62,8 @@ pub(super) struct Course {
     waiters: Vec<(u64, Completer<()>)>,
     closers: Vec<Completer<()>>,
     shut_down: bool,
+    /// Nobody takes steps any more.
+    stranded: bool,
     ended: bool,
     tells: VecDeque<Tell>,
 }
@@ -76,6 +78,7 @@ impl Course {
             waiters: Vec::new(),
             closers: Vec::new(),
             shut_down: false,
+            stranded: false,
             ended: false,
             tells: VecDeque::new(),
         }
@@ -159,7 +162,7 @@ impl Course {
     /// Ends it for good.
     pub fn close(&mut self, done: Option<Completer<()>>) {
         match done {
-            Some(done) if self.ended => {
+            Some(done) if self.ended || self.stranded => {
                 let result = if self.shut_down { Err(self.end_error()) } else { Ok(()) };
                 self.tells.push_back(Tell::Done(done, result));
             }
@@ -173,6 +176,14 @@ impl Course {
     pub fn shut_down(&mut self) {
         self.shut_down |= self.phase != Phase::Closed;
         self.finish();
+    }
+
+    /// The engine has ended, and waits no longer for what is started to stop.
+    pub fn strand(&mut self) {
+        self.stranded = true;
+        for done in self.closers.drain(..) {
+            self.tells.push_back(Tell::Done(done, Err(Error::new(ErrorKind::ShutDown))));
+        }
     }
 
     // What happened

@@ -178,7 +178,9 @@ impl Driver {
 
     /// Another backend in the place of this one, at once.
     pub fn replace(&self, backend: Box<dyn Backend>) {
-        *self.exec.lock() = None;
+        // Held meanwhile: of several at once, the last one is the last in every way.
+        let mut exec = self.exec.lock();
+        *exec = None;
         self.put_in_place(backend);
     }
 
@@ -190,9 +192,7 @@ impl Driver {
             Some(_) => {}
             None => return Err(Error::misuse("this is not an exec console")),
         }
-        let old = exec.replace(self.follow(config.clone()));
-        drop(exec);
-        drop(old);
+        *exec = Some(self.follow(config.clone()));
         self.put_in_place(Box::new(Exec::new(&self.backends, config)));
         Ok(())
     }
@@ -245,6 +245,11 @@ impl Driver {
     /// The engine ends.
     pub fn shut_down(&self) {
         self.change(|state, _| state.course.shut_down());
+    }
+
+    /// It has ended: nobody waits any longer for what has not stopped by now.
+    pub fn strand(&self) {
+        self.change(|state, _| state.course.strand());
     }
 
     // For sinks
@@ -381,7 +386,6 @@ impl Driver {
                 drop_quietly(std::mem::replace(&mut work.backend, backend));
             }
             Next::Start(start) => {
-                self.console.open(start);
                 let sink = Sink::new(self.me.clone(), start);
                 if let Err(error) = self.call("start", || work.backend.start(sink)) {
                     self.end(start, &error);
@@ -406,11 +410,8 @@ impl Driver {
     /// Moves input from the console to the backend until one of them has enough.
     fn feed(&self, start: u64, work: &mut Work) -> Result<()> {
         for _ in 0..STEPS_PER_TURN {
-            if !self.is_live(start) {
-                return Ok(());
-            }
             if work.pending.is_empty() {
-                match self.console.take_input(CHUNK_LEN, &mut work.pending) {
+                match self.take_input(start, &mut work.pending) {
                     Input::Bytes => {}
                     Input::Break(done) => {
                         done.complete(self.call("send_break", || work.backend.send_break()));
@@ -421,10 +422,7 @@ impl Driver {
                 }
             }
             let Work { backend, pending } = work;
-            let Some(rooms) = self.set_pending(start, pending.len()) else {
-                self.console.note(EventKind::InputLost(pending.len() as u64));
-                return Ok(());
-            };
+            let Some(rooms) = self.set_pending(start, pending.len()) else { return Ok(()) };
             let taken = self.call("write", || backend.write(pending))?.min(pending.len());
             pending.drain(..taken);
             self.set_pending(start, pending.len());
@@ -437,6 +435,18 @@ impl Driver {
         }
         self.state.lock().input = true;
         Ok(())
+    }
+
+    /// Takes input from the console, unless the start is over. Under the lock: whoever ends it
+    /// then knows how much is lost with it.
+    fn take_input(&self, start: u64, out: &mut Vec<u8>) -> Input {
+        let mut state = self.state.lock();
+        if !state.course.is_live(start) {
+            return Input::Nothing;
+        }
+        let input = self.console.take_input(CHUNK_LEN, out);
+        state.pending = out.len() as u64;
+        input
     }
 
     /// So much would be lost if it were over now. Gives how often there was room so far; `None`
@@ -517,6 +527,11 @@ impl Task for Driver {
             let mut state = self.state.lock();
             let next = state.next();
             match next {
+                Next::Start(start) => {
+                    // Under the lock: that it is over is told after this, however soon.
+                    self.console.open(start);
+                    drop(state);
+                }
                 Next::Nothing => {
                     *self.work.lock() = Some(work);
                     state.busy = false;

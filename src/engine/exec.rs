@@ -177,8 +177,9 @@ impl ExecConfig {
         } else if text(&self.command)
             || self.arguments.iter().any(text)
             || self.environment.iter().any(|(_, value)| text(value))
+            || self.directory.iter().any(|path| path.as_os_str().as_bytes().contains(&0))
         {
-            "there is a zero byte in the command, an argument or a variable"
+            "there is a zero byte in the command, an argument, a variable or the directory"
         } else if self.window.0 == 0 || self.window.1 == 0 {
             "the window has no columns or no rows"
         } else if self.password_fd.is_some_and(|fd| !(3..=255).contains(&fd)) {
@@ -291,8 +292,10 @@ impl Backend for Exec {
         }
         let polled: Arc<dyn Polled> = pty.clone();
         let fds: Vec<_> = [pty.terminal.as_fd()].into_iter().chain(process.end_fd()).collect();
-        let watched = self.backends.watch(&polled, &fds);
-        let watch = watched.map_err(|error| Error::io("cannot wait for a process", &error))?;
+        let watch = self.backends.watch(&polled, &fds).map_err(|error| {
+            pty.leave();
+            Error::io("cannot wait for a process", &error)
+        })?;
         self.running = Some(Running { process, pty, watch });
         Ok(())
     }
@@ -544,6 +547,7 @@ mod tests {
             ExecConfig::new("cat").args(["\0"]),
             ExecConfig::new("cat").env("A=B", "x"),
             ExecConfig::new("cat").env("", "x"),
+            ExecConfig::new("cat").directory("/\0"),
             ExecConfig::new("cat").window(0, 24),
             ExecConfig::new("cat").signature("", within),
             ExecConfig::new("cat").signature("x", Duration::ZERO),

@@ -109,11 +109,13 @@ impl LogFiles {
         shared: &Arc<LogShared>,
     ) -> Result<()> {
         let mut text = LogText::new(shared.clone());
-        let files = Arc::downgrade(self);
+        let (files, of) = (Arc::downgrade(self), Arc::downgrade(console));
         let callback = Box::new(move |event: ConsoleEvent<'_>| {
             text.take(&event);
+            // A backend may call a connection closed, too.
             let is_end = matches!(&event.kind, EventKind::Disconnected { reason, .. }
-                if reason.kind() == ErrorKind::Closed);
+                if reason.kind() == ErrorKind::Closed)
+                && of.upgrade().is_none_or(|console| console.is_closed());
             if is_end && let Some(files) = files.upgrade() {
                 let writer = files.writers.lock().remove(&id);
                 drop(writer);

@@ -370,6 +370,7 @@ impl BmcHandle {
         // At once, so that nobody takes the state before for the outcome.
         console.set_connecting();
         self.console_call(id, console, ConsoleCall::Connect { token: self.id(), done }, None)
+            .inspect_err(|error| console.set_unconnected(error.clone()))
     }
 
     /// Somebody is attached to the console now, or nobody any more.

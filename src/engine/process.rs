@@ -62,6 +62,7 @@ pub(super) fn spawn(
     let prepare = move || {
         setsid()?;
         take_terminal()?;
+        handle_signals_by_default();
         hide_descriptors();
         moved.map_or(Ok(()), |(source, target)| duplicate(source, target))
     };
@@ -102,6 +103,17 @@ fn take_terminal() -> io::Result<()> {
     let result = unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
     Errno::result(result).map(drop).map_err(io::Error::from)
 }
+
+/// What this process ignores, a program that it starts would ignore too: SIGHUP under nohup.
+fn handle_signals_by_default() {
+    for signal in 1..=SIGNAL_MAX {
+        // SAFETY: no handler is given, so no code runs. It fails for those that cannot be set.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+/// The last of Linux's.
+const SIGNAL_MAX: libc::c_int = 64;
 
 /// Has every descriptor above 2 closed when the program begins. Older kernels cannot; those of
 /// this library are closed in any case.

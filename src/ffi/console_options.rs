@@ -189,8 +189,8 @@ pub extern "C" fn bmclink_console_options_set_retransmit_ms(
     })
 }
 
-/// Sends an empty packet after so many milliseconds without input, 1000 or more. Default 0: never.
-/// For BMCs that cut idle consoles; the session has keepalives of its own.
+/// Sends an empty packet after so many milliseconds without input, 1000 to 3600000. Default 0:
+/// never. For BMCs that cut idle consoles; the session has keepalives of its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_console_options_set_keepalive_ms(
     options: *mut bmclink_console_options,

@@ -174,3 +174,7 @@ fn read_within<'a>(
         _ => Bridged::Accepted,
     }
 }
+
+#[cfg(test)]
+#[path = "tests/bridge.rs"]
+mod tests;

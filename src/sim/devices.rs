@@ -13,7 +13,8 @@ use super::lan::LanChanges;
 use super::sdr::{Reservation, SdrRepository};
 use super::sel::{BMC_GENERATOR, Event, Sel};
 use super::sensor::{
-    self, BMC_SENSORS, Kind, Reading, Sensor, SensorChanges, Surroundings, THRESHOLD, number,
+    self, BMC_SENSORS, Kind, Limits, Reading, Sensor, SensorChanges, Surroundings, THRESHOLD,
+    number,
 };
 
 /// A deassertion event.
@@ -149,7 +150,19 @@ impl ManagedSystem {
 
     /// What one of the BMC's sensors reads.
     pub(super) fn sensor_reading(&self, sensor: &Sensor) -> Reading {
-        sensor.reading(self.sensor_value(sensor), &self.thresholds(sensor))
+        sensor.reading(self.sensor_value(sensor), &self.limits(sensor))
+    }
+
+    /// Thresholds and hysteresis as they are set, and what was reached at the last look.
+    fn limits(&self, sensor: &Sensor) -> Limits {
+        let shipped = sensor.shipped_limits();
+        let Some(changes) = self.devices.sensors.as_deref() else { return shipped };
+        let key = sensor.key();
+        Limits {
+            thresholds: self.thresholds(sensor),
+            hysteresis: sensor::find(&changes.hysteresis, key).unwrap_or(shipped.hysteresis),
+            seen: sensor::find(&changes.seen, key).unwrap_or(0),
+        }
     }
 
     /// The thresholds of one of the BMC's sensors as they are set.

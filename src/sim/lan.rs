@@ -146,7 +146,6 @@ impl ManagedSystem {
             55 => vec![STATIC_ADDRESSES, DYNAMIC_ADDRESSES, 0x02],
             56 if set < STATIC_ADDRESSES => ipv6_address(set, 0, [0; 16], 0, DISABLED),
             57 => vec![0],
-            58 => vec![set, 0],
             59 if set < DYNAMIC_ADDRESSES => {
                 let [a, b, c, d, e, f] = self.mac();
                 let mut address = [0; 16];

@@ -189,6 +189,8 @@ misbehaviour! {
     sdr_id_differs,
     /// Reading a whole record of the SDR repository gives its first half.
     sdr_short_whole_read,
+    /// Records of the SDR repository are four bytes longer than they say.
+    sdr_padded,
     /// Reading the last record of the SDR repository fails with C3h.
     sdr_last_fails,
     /// Get Sensor Reading has no bytes behind the flags.
@@ -201,6 +203,8 @@ misbehaviour! {
     sel_needs_reservation,
     /// The FRU of the power supply is accessed by words.
     fru_by_words,
+    /// Accessed by words, a FRU is asked for a number of bytes.
+    fru_asks_bytes,
     /// Accessed by words, a FRU gives its count of what was read in bytes.
     fru_counts_bytes,
     /// FRUs say they are twice as large as they are; nothing is read from behind their end.

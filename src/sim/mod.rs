@@ -3,6 +3,11 @@
 //! A [`ManagedSystem`] is a BMC as a value: bytes and time in, bytes out. Tests of protocol code
 //! join it to their own end by a [`net::Network`], under virtual time. A [`Simulator`] puts one,
 //! or thousands, on the loopback device for whatever speaks IPMI over UDP.
+//!
+//! Behind the session are a chassis with boot options, sensors that move with time and power, SDR
+//! records of every kind, an event log that fills by itself, FRU inventories, users, LAN
+//! parameters, DCMI, and a satellite controller at 2Ch that Send Message reaches, with another at
+//! 72h on its channel 7. Every [`Misbehaviour`] is off until it is turned on.
 
 pub mod bmc;
 mod boot;

@@ -111,9 +111,7 @@ impl ManagedSystem {
                     data.split_first().ok_or(CompletionCode::DATA_LENGTH_INVALID)?;
                 let found = SATELLITE_SENSORS.iter().find(|sensor| sensor.number == number);
                 let sensor = found.ok_or(NOT_PRESENT)?;
-                let thresholds = sensor.analog().map(|analog| analog.thresholds);
-                let reading =
-                    sensor.reading(sensor.natural(around), &thresholds.unwrap_or_default());
+                let reading = sensor.reading(sensor.natural(around), &sensor.shipped_limits());
                 return satellite_sensor_command(sensor, reading, command, data, out);
             }
             _ => return Err(CompletionCode::INVALID_COMMAND.into()),

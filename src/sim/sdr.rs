@@ -42,7 +42,7 @@ static SATELLITE_RECORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 #[derive(Default)]
 pub(super) struct SdrRepository {
     /// Its records once they are not those of every BMC any more.
-    own: Option<Box<Vec<Vec<u8>>>>,
+    own: Option<Vec<Vec<u8>>>,
     /// SEL times of the last addition and erasure, when there was one.
     pub added: Option<u32>,
     pub erased: Option<u32>,
@@ -117,7 +117,7 @@ impl SdrRepository {
     }
 
     fn own_records(&mut self) -> &mut Vec<Vec<u8>> {
-        self.own.get_or_insert_with(|| Box::new(BMC_RECORDS.clone()))
+        self.own.get_or_insert_with(|| BMC_RECORDS.clone())
     }
 }
 

@@ -6,6 +6,8 @@ use super::sdr::Reservation;
 
 /// Length of an entry.
 pub(super) const RECORD_LEN: usize = 16;
+/// How many IDs there are: 0000h and FFFFh stand for the first and the last entry.
+const IDS: usize = 0xfffe;
 /// A system event record.
 pub(super) const SYSTEM_EVENT: u8 = 0x02;
 /// "No time zone set" of the UTC offset.
@@ -99,7 +101,7 @@ impl Sel {
         now: Instant,
         capacity: u16,
     ) -> Option<u16> {
-        if self.entries.len() >= usize::from(capacity) {
+        if self.entries.len() >= usize::from(capacity).min(IDS) {
             self.overflow = true;
             return None;
         }

@@ -100,10 +100,15 @@ impl Supervisor {
 
     /// Wants a console connected, now; [`Event::Done`] with `token` says how that went.
     pub fn console_connect(&mut self, id: u64, settings: &ConsoleSettings, token: u64) {
-        if self.shut_down {
-            return self.done(token, Err(Error::new(ErrorKind::ShutDown)));
-        }
-        if let Err(error) = self.place(id, settings) {
+        let place = if self.shut_down {
+            Err(Error::new(ErrorKind::ShutDown))
+        } else {
+            self.place(id, settings)
+        };
+        if let Err(error) = place {
+            // Whoever does not wait for it looks at its state.
+            let reason = error.clone();
+            self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
             return self.done(token, Err(error));
         }
         let Some(link) = self.link(id) else { return };

@@ -60,7 +60,10 @@ impl ManagedSystem {
         let [low, high, count] = exactly(data)?;
         let unit = if self.is_by_words(id) { 2 } else { 1 };
         let offset = unit * usize::from(u16::from_le_bytes([low, high]));
-        let count = unit * usize::from(count);
+        let count = match self.options.quirks.fru_asks_bytes {
+            true => usize::from(count) / unit * unit,
+            false => usize::from(count) * unit,
+        };
         self.judge_read_len(count)?;
         let size = image.len() << u32::from(self.options.quirks.fru_size_doubled);
         if offset >= size {

@@ -10,6 +10,8 @@ use crate::wire::message::CompletionCode;
 const SUPPORTED: u8 = 0x2b;
 const WRONG_RECORD_LEN: Refusal = Refusal::Code(0x80);
 const READ_FAILED: Refusal = Refusal::Code(0xc3);
+/// What is too much with `sdr_padded`.
+const PADDING: [u8; 4] = [0xff; 4];
 /// Allocation units of 16 bytes.
 const UNIT: u16 = 16;
 
@@ -112,6 +114,9 @@ impl ManagedSystem {
         };
         if quirks.sdr_id_differs {
             record[..2].fill(0);
+        }
+        if quirks.sdr_padded {
+            record.extend_from_slice(&PADDING);
         }
         let wanted = part(&record, offset, count)?;
         self.judge_read_len(wanted.len())?;

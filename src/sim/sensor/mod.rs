@@ -94,6 +94,17 @@ pub(super) enum Reading {
     Discrete(u16),
 }
 
+/// What decides which states a reading makes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits {
+    /// Raw thresholds in the order of Get Sensor Thresholds.
+    pub thresholds: [Option<i16>; 6],
+    /// Raw readings: for thresholds above, and below.
+    pub hysteresis: [u8; 2],
+    /// The states at the last look.
+    pub seen: u16,
+}
+
 /// What decides all readings of a BMC.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings {
@@ -107,6 +118,12 @@ impl Sensor {
     /// Its number, different for every LUN.
     pub fn key(&self) -> u8 {
         self.number | self.lun << 7
+    }
+
+    /// Its limits as shipped.
+    pub fn shipped_limits(&self) -> Limits {
+        let thresholds = self.analog().map(|analog| analog.thresholds).unwrap_or_default();
+        Limits { thresholds, hysteresis: [HYSTERESIS; 2], seen: 0 }
     }
 
     /// The events it can send: byte 14 of its record.
@@ -135,13 +152,13 @@ impl Sensor {
         })
     }
 
-    /// The reading that `value`, a raw reading or the states, makes with these thresholds.
-    pub fn reading(&self, value: Option<i16>, thresholds: &[Option<i16>; 6]) -> Reading {
+    /// The reading that `value`, a raw reading or the states, makes with these limits.
+    pub fn reading(&self, value: Option<i16>, limits: &Limits) -> Reading {
         match (value, &self.kind) {
             (None, _) => Reading::Unavailable,
             (Some(value), Kind::Discrete(_)) => Reading::Discrete(value as u16),
             (Some(value), Kind::Analog(analog)) => {
-                Reading::Analog(analog.encode(value), analog.states(value, thresholds))
+                Reading::Analog(analog.encode(value), analog.states(value, limits))
             }
         }
     }
@@ -198,17 +215,23 @@ impl Analog {
         }
     }
 
-    /// Byte 2 of Get Sensor Reading (§35.14): which thresholds are reached.
-    pub fn states(&self, raw: i16, thresholds: &[Option<i16>; 6]) -> u8 {
+    /// Byte 2 of Get Sensor Reading (§35.14): which thresholds are reached, or were and are not
+    /// left behind by more than the hysteresis (§35.6).
+    pub fn states(&self, raw: i16, limits: &Limits) -> u8 {
         let value = self.value(raw);
+        // Towards lower values, in raw readings.
+        let down = if self.factors.m < 0 { 1 } else { -1 };
         let mut states = 0;
-        for (bit, threshold) in thresholds.iter().enumerate() {
-            let Some(threshold) = threshold.map(|threshold| self.value(threshold)) else {
-                continue;
+        for (bit, threshold) in limits.thresholds.iter().enumerate() {
+            let Some(threshold) = threshold else { continue };
+            let held = limits.seen >> bit & 1 != 0;
+            let [above, below] = limits.hysteresis.map(i16::from);
+            let reached = if bit < 3 {
+                value <= self.value(threshold - if held { down * below } else { 0 })
+            } else {
+                value >= self.value(threshold + if held { down * above } else { 0 })
             };
-            if if bit < 3 { value <= threshold } else { value >= threshold } {
-                states |= 1 << bit;
-            }
+            states |= u8::from(reached) << bit;
         }
         states
     }
@@ -278,7 +301,7 @@ mod tests {
             assert!(analog.sway == 0 || high > low, "{} does not move", sensor.name);
             assert_eq!(raw(5), raw(5 + period), "{}", sensor.name);
             assert!(
-                seen.iter().all(|raw| analog.states(*raw, &analog.thresholds) == 0),
+                seen.iter().all(|raw| analog.states(*raw, &sensor.shipped_limits()) == 0),
                 "{} alarms by itself",
                 sensor.name
             );
@@ -328,10 +351,26 @@ mod tests {
 
     #[test]
     fn a_negative_factor_turns_thresholds_around() {
-        let (_, analog) = sensor(number::EXHAUST_TEMP);
-        // 100 - x: the hotter, the smaller the reading.
-        assert_eq!(analog.states(100 - 38, &analog.thresholds), 0);
-        assert_eq!(analog.states(100 - 61, &analog.thresholds), 0x08);
-        assert_eq!(analog.states(100 - 71, &analog.thresholds), 0x18);
+        let (sensor, analog) = sensor(number::EXHAUST_TEMP);
+        let states = |degrees: i16| analog.states(100 - degrees, &sensor.shipped_limits());
+        assert_eq!([states(38), states(61), states(71)], [0, 0x08, 0x18]);
+    }
+
+    #[test]
+    fn a_threshold_is_left_behind_by_more_than_the_hysteresis() {
+        for number in [number::CPU_TEMP, number::EXHAUST_TEMP] {
+            let (sensor, analog) = sensor(number);
+            let shipped = sensor.shipped_limits();
+            let threshold = shipped.thresholds[3].unwrap();
+            // Raw readings of one and of three degrees less.
+            let less = |degrees: i16| threshold - degrees * analog.factors.m;
+            assert_eq!(analog.states(less(1), &shipped), 0, "{}", sensor.name);
+            let held = Limits { seen: 0x08, ..shipped };
+            assert_eq!(analog.states(less(1), &held), 0x08, "{}", sensor.name);
+            assert_eq!(analog.states(less(3), &held), 0, "{}", sensor.name);
+        }
+        let (fan, analog) = sensor(number::FAN1);
+        let held = Limits { seen: 0x01, ..fan.shipped_limits() };
+        assert_eq!([31, 33].map(|raw| analog.states(raw, &held)), [0x01, 0]);
     }
 }

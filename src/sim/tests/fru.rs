@@ -59,6 +59,9 @@ fn word_access_counts_in_words() {
     let mut console = session_at(&["fru_by_words", "fru_counts_bytes"]);
     let (_, data) = read(&mut console, 1, 8, 4);
     assert_eq!((data[0], &data[1..]), (8, &plain[16..24]));
+    let mut console = session_at(&["fru_by_words", "fru_asks_bytes"]);
+    let (_, data) = read(&mut console, 1, 8, 9);
+    assert_eq!((data[0], &data[1..]), (4, &plain[16..24]));
 }
 
 #[test]

@@ -83,3 +83,63 @@ fn random_datagrams_are_survived() {
         assert_eq!(console.bmc.sessions(), 0);
     }
 }
+
+/// A command that looks like one: known functions, small numbers, sometimes over the bus.
+fn management_request(generator: &mut Generator) -> (u8, u8, Vec<u8>) {
+    let net_fn = [0x00, 0x04, 0x06, 0x0a, 0x0c, 0x2c][generator.below(6) as usize];
+    let mut data = bytes(generator, 24);
+    for byte in &mut data {
+        *byte = if generator.below(4) == 0 { *byte } else { *byte % 9 };
+    }
+    let cmd = match net_fn {
+        0x06 => [0x34, 0x41, 0x42, 0x44, 0x46, 0x4d, 0x56][generator.below(7) as usize],
+        0x0a => [0x10, 0x20, 0x40][generator.below(3) as usize] + generator.below(10) as u8,
+        0x04 => 0x20 + generator.below(16) as u8,
+        _ => generator.below(11) as u8,
+    };
+    if net_fn == 0x2c {
+        data.insert(0, 0xdc);
+    }
+    if (net_fn, cmd) == (0x06, 0x34) {
+        let carried = [0x04, 0x06][generator.below(2) as usize];
+        let inner_cmd = [0x01, 0x20, 0x21, 0x22, 0x2d, 0x34][generator.below(6) as usize];
+        let mut inner = Message::request(carried, 0, RqSeq::new(1), inner_cmd, &data);
+        inner.to_address = [0x20, 0x2c][generator.below(2) as usize];
+        let mut message = vec![0x40];
+        inner.encode(&mut message);
+        data = message;
+    }
+    (net_fn, cmd, data)
+}
+
+#[test]
+fn random_management_is_survived_with_every_knob() {
+    let knobs = [&[""][..], Misbehaviour::FLAGS].concat();
+    let mut tested = 0;
+    for (round, knob) in knobs.iter().enumerate() {
+        let mut quirks = Misbehaviour::default();
+        quirks.enable(knob);
+        // With these it takes another console to log in.
+        if matches!(*knob, "opensesspriv" | "intel20" | "i82571spt" | "supermicro20" | "sun20") {
+            continue;
+        }
+        let options = BmcOptions { quirks, sel_capacity: 20, ..Default::default() };
+        let mut console = Console::with(options, 17);
+        if console.login().is_err() || console.try_command(0x06, 0x3b, &[4]).is_none() {
+            continue;
+        }
+        tested += 1;
+        let mut generator = Generator::from_seed([round as u8; 32]);
+        for _ in 0..ROUNDS / 4 {
+            let (net_fn, cmd, data) = management_request(&mut generator);
+            let mut message = Vec::new();
+            let request = Message::request(net_fn, 0, RqSeq::new(1), cmd, &data);
+            request.encode(&mut message);
+            console.send(PayloadType::Ipmi, &message);
+            console.sleep(generator.below(200));
+            console.inbox.clear();
+        }
+        assert!(console.bmc.counters().commands > 700, "{knob}");
+    }
+    assert!(tested + 10 > knobs.len(), "{tested} of {}", knobs.len());
+}

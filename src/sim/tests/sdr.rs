@@ -125,6 +125,8 @@ fn repositories_are_wrong_in_many_ways() {
     assert_eq!(info(&mut session_at(&["sdr_wrong_count"])).0 as usize, count + 1);
     let records = walk(&mut session_at(&["sdr_id_differs"]), 100);
     assert!(records.len() == count && records.iter().all(|record| record[..2] == [0, 0]));
+    let padded = walk(&mut session_at(&["sdr_padded"]), 100);
+    assert!(padded.iter().all(|record| record.len() == usize::from(record[4]) + 9));
     let mut console = session_at(&["sdr_last_fails"]);
     assert_eq!(get(&mut console, 0, 0xffff, [0, 0xff]).0, 0xc3);
     let mut console = session_at(&["sdr_short_whole_read"]);

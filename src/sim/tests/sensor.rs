@@ -80,6 +80,17 @@ fn crossing_a_threshold_shows_and_is_logged_both_ways() {
 }
 
 #[test]
+fn an_alarm_ends_beyond_the_hysteresis() {
+    let mut console = session();
+    assert_eq!(console.command(SENSOR, 0x24, &[CPU_TEMP, 0xff, 10, 10]).0, 0);
+    for (raw, states) in [(84, 0), (85, 0x08), (80, 0x08), (75, 0x08), (74, 0), (84, 0)] {
+        console.bmc.set_sensor(CPU_TEMP, Some(raw));
+        assert_eq!(reading(&mut console, CPU_TEMP)[2], 0xc0 | states, "at {raw}");
+    }
+    assert_eq!(log(&mut console).len(), 2);
+}
+
+#[test]
 fn thresholds_can_be_moved_where_there_are_some() {
     let mut console = session();
     let (_, before) = console.command(SENSOR, 0x27, &[CPU_TEMP]);
