@@ -30,8 +30,8 @@ pub fn device(link: &mut Link, words: &[&str]) -> Outcome {
             _ => return Err(Failure::new(usage::BOOTDEV)),
         }
     }
-    let device = named_device(name)
-        .ok_or_else(|| Failure::new(format!("Invalid argument: {name}")))?;
+    let device =
+        named_device(name).ok_or_else(|| Failure::new(format!("Invalid argument: {name}")))?;
     let what = "Set Chassis Boot Parameter 5 failed";
     link.done(what, async |dialog| dialog.set_boot(device, options).await)?;
     out!("Set Boot Device to {name}");

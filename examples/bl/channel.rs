@@ -82,7 +82,10 @@ fn info(link: &mut Link, channel: u8) -> Outcome {
         out!("    Alerting            : {}", on(0x20));
         out!("    Per-message Auth    : {}", on(0x10));
         out!("    User Level Auth     : {}", on(0x08));
-        out!("    Access Mode         : {}", modes.get(usize::from(access & 7)).unwrap_or(&"unknown"));
+        out!(
+            "    Access Mode         : {}",
+            modes.get(usize::from(access & 7)).unwrap_or(&"unknown")
+        );
     }
     Ok(())
 }
@@ -150,7 +153,8 @@ fn capabilities(link: &mut Link, channel: u8, level: u8) -> Outcome {
 
 /// Authentication types of IPMI 1.5 by their bits, each with a space behind it.
 pub fn auth_types(bits: u8) -> String {
-    let names = [(0x01, "NONE "), (0x02, "MD2 "), (0x04, "MD5 "), (0x10, "PASSWORD "), (0x20, "OEM ")];
+    let names =
+        [(0x01, "NONE "), (0x02, "MD2 "), (0x04, "MD5 "), (0x10, "PASSWORD "), (0x20, "OEM ")];
     names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name).collect()
 }
 

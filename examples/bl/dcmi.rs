@@ -74,7 +74,9 @@ fn reading(link: &mut Link) -> Outcome {
     out!("    Average power reading over sample period: {:>8} Watts", reading.average);
     let time = names::timestamp(reading.timestamp);
     let period = format!("{:08} Seconds.", reading.period.as_secs());
-    out!("    IPMI timestamp:                           {time}    Sampling period:                          {period}");
+    out!(
+        "    IPMI timestamp:                           {time}    Sampling period:                          {period}"
+    );
     out!("    Power reading state is:                   {state}");
     out!("\n");
     Ok(())
@@ -116,7 +118,10 @@ fn activate(link: &mut Link, active: bool) -> Outcome {
     let set = link.run(async |dialog| dialog.activate_power_limit(active).await)?;
     match set {
         Ok(()) => {
-            out!("\n    Power limit successfully {}", if active { "activated" } else { "deactivated" });
+            out!(
+                "\n    Power limit successfully {}",
+                if active { "activated" } else { "deactivated" }
+            );
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::Completion => Err(failed(error)),

@@ -365,7 +365,7 @@ const SENSOR_TYPES: [(&str, &[&str]); 45] = [
         "Version Change",
         &[
             "Hardware change detected",
-            "",
+            "Firmware or software change detected",
             "Hardware incompatibility detected",
             "Firmware or software incompatibility detected",
             "Invalid or unsupported hardware version",
@@ -386,6 +386,63 @@ const SENSOR_TYPES: [(&str, &[&str]); 45] = [
             "Communication lost",
         ],
     ),
+];
+
+/// What is wrong with the configuration of a power supply.
+const SUPPLY_ERRORS: [&str; 5] = [
+    "Config Error: Vendor Mismatch",
+    "Config Error: Revision Mismatch",
+    "Config Error: Processor Missing",
+    "Config Error: Power Supply Rating Mismatch",
+    "Config Error: Voltage Rating Mismatch",
+];
+
+/// Errors of the firmware that starts the system.
+const FIRMWARE_ERRORS: [&str; 14] = [
+    "Unspecified",
+    "No system memory installed",
+    "No usable system memory",
+    "Unrecoverable IDE device failure",
+    "Unrecoverable system-board failure",
+    "Unrecoverable diskette failure",
+    "Unrecoverable hard-disk controller failure",
+    "Unrecoverable PS/2 or USB keyboard failure",
+    "Removable boot media not found",
+    "Unrecoverable video controller failure",
+    "No video device selected",
+    "BIOS corruption detected",
+    "CPU voltage mismatch",
+    "CPU speed mismatch failure",
+];
+
+/// What that firmware does, or hangs in.
+const FIRMWARE_PROGRESS: [&str; 26] = [
+    "Unspecified",
+    "Memory initialization",
+    "Hard-disk initialization",
+    "Secondary CPU Initialization",
+    "User authentication",
+    "User-initiated system setup",
+    "USB resource configuration",
+    "PCI resource configuration",
+    "Option ROM initialization",
+    "Video initialization",
+    "Cache initialization",
+    "SMBus initialization",
+    "Keyboard controller initialization",
+    "Management controller initialization",
+    "Docking station attachment",
+    "Enabling docking station",
+    "Docking station ejection",
+    "Disabling docking station",
+    "Calling operating system wake-up vector",
+    "System boot initiated",
+    "Motherboard initialization",
+    "reserved",
+    "Floppy initialization",
+    "Keyboard test",
+    "Pointing device test",
+    "Primary CPU initialization",
 ];
 
 /// The name of a sensor type.
@@ -409,4 +466,17 @@ pub fn event(event_type: u8, sensor_type: u8, offset: u8) -> &'static str {
         number => GENERIC.get(usize::from(number)).copied(),
     };
     names.and_then(|names| names.get(usize::from(offset))).copied().unwrap_or("")
+}
+
+/// The same, where a second byte can say more.
+pub fn event_with(event_type: u8, sensor_type: u8, offset: u8, detail: Option<u8>) -> &'static str {
+    let details: &[&str] = match (event_type, sensor_type, offset) {
+        (0x6f, 0x08, 6) => &SUPPLY_ERRORS,
+        (0x6f, 0x0f, 0) => &FIRMWARE_ERRORS,
+        (0x6f, 0x0f, 1 | 2) => &FIRMWARE_PROGRESS,
+
+        _ => &[],
+    };
+    let more = detail.and_then(|detail| details.get(usize::from(detail)));
+    more.copied().unwrap_or_else(|| event(event_type, sensor_type, offset))
 }

@@ -128,7 +128,10 @@ fn print_addresses(link: &mut Link, channel: u8) -> Outcome {
     if let Some([source]) = parameter(link, channel, 4)? {
         let names =
             ["Unspecified", "Static Address", "DHCP Address", "BIOS Assigned Address", "Other"];
-        out!("IP Address Source       : {}", names.get(usize::from(source & 0x0f)).unwrap_or(&"Other"));
+        out!(
+            "IP Address Source       : {}",
+            names.get(usize::from(source & 0x0f)).unwrap_or(&"Other")
+        );
     }
     if let Some(address) = parameter(link, channel, 3)? {
         out!("IP Address              : {}", ip(address));
@@ -154,9 +157,7 @@ fn print_addresses(link: &mut Link, channel: u8) -> Outcome {
     if let Some([arp]) = parameter(link, channel, 10)? {
         let on = |bit: u8| if arp & bit != 0 { "Enabled" } else { "Disabled" };
         let (responses, gratuitous) = (on(2), on(1));
-        out!(
-            "BMC ARP Control         : ARP Responses {responses}, Gratuitous ARP {gratuitous}"
-        );
+        out!("BMC ARP Control         : ARP Responses {responses}, Gratuitous ARP {gratuitous}");
     }
     if let Some([interval]) = parameter(link, channel, 11)? {
         out!("Gratituous ARP Intrvl   : {:.1} seconds", f64::from(interval) / 2.0);
@@ -199,9 +200,11 @@ fn print_suites(link: &mut Link, channel: u8) -> Outcome {
     out!("RMCP+ Cipher Suites     : {}", if none { "None".to_owned() } else { suites.join(",") });
     let Some(levels) = whole(link, channel, 24)? else { return Ok(()) };
     let levels = levels.iter().skip(1).flat_map(|pair| [pair & 0x0f, pair >> 4]);
-    let letter = |level: u8| LEVELS.get(usize::from(level)).map_or('-', |letter| char::from(*letter));
+    let letter =
+        |level: u8| LEVELS.get(usize::from(level)).map_or('-', |letter| char::from(*letter));
     out!("Cipher Suite Priv Max   : {}", levels.take(15).map(letter).collect::<String>());
-    for line in ["X=Cipher Suite Unused", "c=CALLBACK", "u=USER", "o=OPERATOR", "a=ADMIN", "O=OEM"] {
+    for line in ["X=Cipher Suite Unused", "c=CALLBACK", "u=USER", "o=OPERATOR", "a=ADMIN", "O=OEM"]
+    {
         out!("                        :     {line}");
     }
     Ok(())
@@ -331,7 +334,11 @@ fn set_arp(link: &mut Link, channel: u8, words: &[&str]) -> Outcome {
 }
 
 fn set_vlan(link: &mut Link, channel: u8, words: &[&str]) -> Outcome {
-    let usage = || Failure::new("lan set <channel> vlan id <off | 1-4094>\nlan set <channel> vlan priority <0-7>");
+    let usage = || {
+        Failure::new(
+            "lan set <channel> vlan id <off | 1-4094>\nlan set <channel> vlan priority <0-7>",
+        )
+    };
     match words {
         ["id", "off", ..] => {
             let [low, high] = parameter(link, channel, 20)?.unwrap_or_default();

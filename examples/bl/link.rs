@@ -95,9 +95,7 @@ impl Link {
     pub fn get(&mut self, what: &str, net_fn: u8, cmd: u8, data: &[u8]) -> Outcome<Vec<u8>> {
         match self.ask(net_fn, cmd, data)? {
             Ok(reply) if reply.completion_code.0 == 0 => Ok(reply.data),
-            Ok(reply) => {
-                Err(Failure::new(format!("{what}: {}", code_text(reply.completion_code))))
-            }
+            Ok(reply) => Err(Failure::new(format!("{what}: {}", code_text(reply.completion_code)))),
             Err(error) => Err(Failure::of(what, &error)),
         }
     }

@@ -26,6 +26,7 @@ mod mc;
 mod names;
 mod options;
 mod raw;
+mod reading;
 mod sdr;
 mod sdr_get;
 mod sel;

@@ -35,9 +35,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
             let text = format!("Invalid mc/bmc reset command: {other}\n{}", usage::MC_RESET);
             Err(Failure::new(text))
         }
-        [other, ..] => {
-            Err(Failure::new(format!("Invalid mc/bmc command: {other}\n{}", usage::MC)))
-        }
+        [other, ..] => Err(Failure::new(format!("Invalid mc/bmc command: {other}\n{}", usage::MC))),
     }
 }
 
@@ -144,9 +142,8 @@ fn version_name(version: u8) -> &'static str {
 }
 
 fn guid(link: &mut Link, mode: &str) -> Outcome {
-    let sent = link.done("Get System GUID command failed", async |dialog| {
-        dialog.system_guid().await
-    })?;
+    let sent =
+        link.done("Get System GUID command failed", async |dialog| dialog.system_guid().await)?;
     let version = |encoding: Encoding| encoding.written(sent)[6] >> 4;
     let encoding = match mode {
         "dump" => {
@@ -162,7 +159,9 @@ fn guid(link: &mut Link, mode: &str) -> Outcome {
             let fits = |encoding: &&Encoding| (1..=5).contains(&version(**encoding));
             all.iter().find(fits).copied().unwrap_or(Encoding::Ipmi)
         }
-        other => return Err(Failure::new(format!("Invalid GUID encoding: {other}\n{}", usage::MC))),
+        other => {
+            return Err(Failure::new(format!("Invalid GUID encoding: {other}\n{}", usage::MC)));
+        }
     };
     let text = crate::text::hex(&encoding.written(sent));
     let [a, b, c, d] = [&text[..8], &text[8..12], &text[12..16], &text[16..20]];

@@ -211,7 +211,8 @@ fn target(given: &Given) -> Outcome<(Target, u8)> {
     let byte = |letter| given.number(letter, 0..=255);
     let channel = byte(b'b')?.unwrap_or(0) as u8;
     let transit_channel = byte(b'B')?.unwrap_or(0) as u8;
-    let transit = byte(b'T')?.map(|address| Hop { channel: transit_channel, address: address as u8 });
+    let transit =
+        byte(b'T')?.map(|address| Hop { channel: transit_channel, address: address as u8 });
     byte(b'm')?;
     let target = match byte(b't')? {
         None => Target::BMC,
@@ -256,7 +257,8 @@ fn quirk(given: &Given) -> Outcome<Option<Quirk>> {
     let Some(text) = given.text(b'o') else { return Ok(None) };
     match text.as_str() {
         "list" | "help" => {
-            let names: Vec<_> = Quirk::ALL.iter().map(|quirk| format!("\t{}", quirk.name())).collect();
+            let names: Vec<_> =
+                Quirk::ALL.iter().map(|quirk| format!("\t{}", quirk.name())).collect();
             Err(Failure::new(format!(
                 "\nOEM Support:\n\tsupermicro\n\tquanta\n\tintelplus\n\ticts\n\ti82571spt\n\
                  \tintelwv2, ibm, kontron: nothing needed\nAnd the library's own:\n{}\n",
@@ -281,7 +283,8 @@ fn password(given: &Given) -> Outcome<Zeroizing<Vec<u8>>> {
     if given.has(b'E') {
         let names = ["IPMITOOL_PASSWORD", "IPMI_PASSWORD"];
         let value = names.iter().find_map(std::env::var_os);
-        let value = value.ok_or_else(|| Failure::new("Unable to read password from environment"))?;
+        let value =
+            value.ok_or_else(|| Failure::new("Unable to read password from environment"))?;
         return Ok(Zeroizing::new(value.into_vec()));
     }
     if let Some(path) = given.text(b'f') {

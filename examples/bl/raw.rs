@@ -32,7 +32,9 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     let code = reply.completion_code;
     if code.0 != 0 {
         let (rsp, why) = (code.0, code_text(code));
-        return Err(Failure::new(format!("Unable to send RAW command ({what} rsp=0x{rsp:x}): {why}")));
+        return Err(Failure::new(format!(
+            "Unable to send RAW command ({what} rsp=0x{rsp:x}): {why}"
+        )));
     }
     if link.options.verbose > 0 {
         warn(format!("RAW RSP ({} bytes)", reply.data.len()));

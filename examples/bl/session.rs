@@ -22,7 +22,8 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         ["info", "all", ..] => all(link),
         ["info", "id", word, ..] => {
             let id = value(word, u32::MAX.into())?.to_le_bytes();
-            let data = link.get(WHAT, APP, GET_SESSION_INFO, &[0xff, id[0], id[1], id[2], id[3]])?;
+            let data =
+                link.get(WHAT, APP, GET_SESSION_INFO, &[0xff, id[0], id[1], id[2], id[3]])?;
             print(link, &data);
             Ok(())
         }

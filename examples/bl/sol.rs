@@ -151,7 +151,9 @@ fn set(link: &mut Link, name: &str, value: &str, rest: &[&str]) -> Outcome {
     if name == "set-in-progress" {
         let states = ["set-complete", "set-in-progress", "commit-write"];
         let state = states.iter().position(|state| *state == value);
-        let state = state.ok_or_else(|| invalid(name, value, "set-complete, set-in-progress and commit-write"))?;
+        let state = state.ok_or_else(|| {
+            invalid(name, value, "set-complete, set-in-progress and commit-write")
+        })?;
         let what = "Error setting SOL parameter 'set-in-progress'";
         return link.get(what, TRANSPORT, 0x21, &[channel, 0, state as u8]).map(drop);
     }

@@ -28,7 +28,7 @@ const PASTE_LEN: usize = 256 << 10;
 enum End {
     /// By the escape, or the end of the input.
     Quit,
-    Signal(Signal),
+    Signal,
     /// Of the console or of one of our streams; what there is to say.
     Failed(String),
 }
@@ -43,7 +43,9 @@ struct Shared {
 
 pub fn run(link: &mut Link, instance: u8) -> Outcome {
     if link.options.version != bmclink::Version::V20 {
-        return Err(Failure::new("Error: This command is only available over the lanplus interface"));
+        return Err(Failure::new(
+            "Error: This command is only available over the lanplus interface",
+        ));
     }
     terminal::restore_on_panic();
     let (ends, end) = mpsc::channel();
@@ -79,7 +81,7 @@ pub fn run(link: &mut Link, instance: u8) -> Outcome {
             }
             Ok(())
         }
-        End::Signal(_) => Err(Failure::silent()),
+        End::Signal => Err(Failure::silent()),
         End::Failed(text) => Err(Failure::new(text)),
     }
 }
@@ -100,8 +102,8 @@ fn end_on_signals(ends: mpsc::Sender<End>) -> Outcome {
     let failed = |error: io::Error| Failure::new(format!("bl: cannot wait for signals: {error}"));
     signals.thread_block().map_err(|error| failed(error.into()))?;
     let wait = move || {
-        if let Ok(signal) = signals.wait() {
-            let _ = ends.send(End::Signal(signal));
+        if signals.wait().is_ok() {
+            let _ = ends.send(End::Signal);
             // Whoever is stuck, in standard output for one, does not keep us.
             thread::sleep(CLOSE_TIME * 2);
             terminal::exit(1);
@@ -163,7 +165,8 @@ impl Shared {
             for byte in &chunk[..len] {
                 let command = escape.take(*byte, &mut bytes);
                 let Some(command) = command else { continue };
-                if let Err(error) = self.send(&mut bytes).and_then(|()| self.obey(command, &escape)) {
+                if let Err(error) = self.send(&mut bytes).and_then(|()| self.obey(command, &escape))
+                {
                     return lost(&error);
                 }
                 if command == Command::Quit {

@@ -62,8 +62,7 @@ MC Commands:
   reset <warm | cold>
   selftest";
 pub const MC_RESET: &str = "usage: mc reset <warm|cold>";
-pub const SESSION: &str =
-    "Session Commands: info <active | all | id 0xnnnnnnnn | handle 0xnn>";
+pub const SESSION: &str = "Session Commands: info <active | all | id 0xnnnnnnnn | handle 0xnn>";
 pub const USER: &str = "\
 User Commands:
   summary [<channel>]        list [<channel>]

@@ -28,7 +28,9 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         ["set", "password", id, rest @ ..] => set_password(link, user_id(id)?, rest),
         ["enable", id, ..] => enable(link, user_id(id)?, true),
         ["disable", id, ..] => enable(link, user_id(id)?, false),
-        ["priv", id, level, rest @ ..] => set_level(link, user_id(id)?, level, given_channel(rest)?),
+        ["priv", id, level, rest @ ..] => {
+            set_level(link, user_id(id)?, level, given_channel(rest)?)
+        }
         ["test", id, size, rest @ ..] => test(link, user_id(id)?, size, rest.first().copied()),
         ["set" | "enable" | "disable" | "priv" | "test", ..] => Err(Failure::new(usage::USER)),
         [other, ..] => {
@@ -168,9 +170,8 @@ fn test(link: &mut Link, id: u8, size: &str, password: Option<&str>) -> Outcome 
     }
     let options = password_options(link, twenty_bytes);
     let what = "Set User Password command failed";
-    let tested = link.done(what, async |dialog| {
-        dialog.test_user_password(id, &password, options).await
-    })?;
+    let tested =
+        link.done(what, async |dialog| dialog.test_user_password(id, &password, options).await)?;
     match tested {
         PasswordTest::Matches => {
             out!("Success");
