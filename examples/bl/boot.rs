@@ -4,7 +4,7 @@ use bmclink::command::{BootDevice, BootOptions, ConsoleRedirection};
 
 use crate::link::Link;
 use crate::names;
-use crate::text::{Failure, Outcome, byte, hex};
+use crate::text::{Failure, Outcome, byte, hex, warn};
 use crate::usage;
 
 const CHASSIS: u8 = 0x00;
@@ -15,7 +15,7 @@ pub fn device(link: &mut Link, words: &[&str]) -> Outcome {
         return Err(Failure::new(usage::BOOTDEV));
     };
     if *name == "help" {
-        out!("{}", usage::BOOTDEV);
+        warn(usage::BOOTDEV);
         return Ok(());
     }
     let mut options = BootOptions::default();
@@ -166,9 +166,9 @@ fn flags(title: &str, bits: u8, names: &[(u8, &str)]) {
 
 fn acknowledge(bits: u8) {
     out!(" Boot Info Acknowledge :");
-    let who = ["BIOS/POST", "OS Loader", "OS/Service partition", "SMS", "OEM"];
-    for (bit, who) in who.iter().enumerate() {
-        if bits & 1 << bit != 0 {
+    let who = ["OEM", "SMS", "OS // service partition", "OS Loader", "BIOS/POST"];
+    for (at, who) in who.iter().enumerate() {
+        if bits & 0x10 >> at != 0 {
             out!("    - {who} has handled boot info");
         }
     }

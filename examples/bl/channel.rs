@@ -21,7 +21,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
             Err(Failure::new(format!("Not enough parameters given.\n{}", usage::CHANNEL)))
         }
         ["help", ..] => {
-            out!("{}", usage::CHANNEL);
+            warn(usage::CHANNEL);
             Ok(())
         }
         ["info"] => info(link, PRESENT),

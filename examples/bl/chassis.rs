@@ -4,7 +4,7 @@ use bmclink::command::ChassisControl;
 
 use crate::boot;
 use crate::link::Link;
-use crate::text::{Failure, Outcome, number};
+use crate::text::{Failure, Outcome, number, warn};
 use crate::usage;
 
 const CHASSIS: u8 = 0x00;
@@ -16,7 +16,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     };
     match *command {
         "help" => {
-            out!("{}", usage::CHASSIS);
+            warn(usage::CHASSIS);
             Ok(())
         }
         "status" => status(link),
@@ -35,7 +35,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
 pub fn power(link: &mut Link, words: &[&str]) -> Outcome {
     let (control, name) = match words.first().copied() {
         None | Some("help") => {
-            out!("{}", usage::POWER);
+            warn(usage::POWER);
             return Ok(());
         }
         Some("status") => {
@@ -76,7 +76,8 @@ fn status(link: &mut Link) -> Outcome {
     out!("Power Restore Policy : {}", policies[usize::from(power >> 5 & 3)]);
     let events = ["ac-failed ", "overload ", "interlock ", "fault ", "command "];
     let set = events.iter().enumerate().filter(|(bit, _)| event & 1 << bit != 0);
-    out!("Last Power Event     : {}", set.map(|(_, name)| *name).collect::<String>());
+    let names: String = set.map(|(_, name)| *name).collect();
+    out!("Last Power Event     : {}", names.trim_end());
     out!("Chassis Intrusion    : {}", pick(state, 0x01, active));
     out!("Front-Panel Lockout  : {}", pick(state, 0x02, active));
     out!("Drive Fault          : {}", pick(state, 0x04, truth));
@@ -85,10 +86,12 @@ fn status(link: &mut Link) -> Outcome {
     let names = ["Sleep", "Diag", "Reset", "Power"];
     for (name, bit) in names.iter().zip([0x80, 0x40, 0x20, 0x10]) {
         let allowed = pick(*buttons, bit, ["not allowed", "allowed"]);
-        out!("{name:<5} Button Disable : {allowed}");
+        let title = format!("{name} Button Disable");
+        out!("{title:<20} : {allowed}");
     }
     for (name, bit) in names.iter().zip([0x08, 0x04, 0x02, 0x01]) {
-        out!("{name:<5} Button Disabled: {}", pick(*buttons, bit, truth));
+        let title = format!("{name} Button Disabled");
+        out!("{title:<21}: {}", pick(*buttons, bit, truth));
     }
     Ok(())
 }
@@ -97,7 +100,7 @@ fn identify(link: &mut Link, words: &[&str]) -> Outcome {
     let (data, said) = match words.first().copied() {
         None => (vec![], "default (15 seconds)".to_owned()),
         Some("help") => {
-            out!("{}", usage::IDENTIFY);
+            warn(usage::IDENTIFY);
             return Ok(());
         }
         Some("force") => (vec![0, 1], "indefinite".to_owned()),

@@ -4,7 +4,7 @@ use bmclink::{Error, ErrorKind};
 
 use crate::link::Link;
 use crate::names;
-use crate::text::{Failure, Outcome, number, reason};
+use crate::text::{Failure, Outcome, number, reason, warn};
 use crate::usage;
 
 pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
@@ -31,7 +31,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
             Ok(())
         }
         ["help", ..] => {
-            out!("{}", usage::DCMI);
+            warn(usage::DCMI);
             Ok(())
         }
         _ => Err(Failure::new(usage::DCMI)),
@@ -58,7 +58,7 @@ fn power(link: &mut Link, words: &[&str]) -> Outcome {
         [] | ["help", ..] | ["set_limit", ..] => Err(Failure::new(usage::DCMI_POWER)),
         // ipmitool has nothing against these either.
         [_, ..] => {
-            crate::text::warn(usage::DCMI_POWER);
+            warn(usage::DCMI_POWER);
             Ok(())
         }
     }

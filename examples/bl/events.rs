@@ -449,7 +449,6 @@ const FIRMWARE_PROGRESS: [&str; 26] = [
 pub fn sensor_type(number: u8) -> &'static str {
     match SENSOR_TYPES.get(usize::from(number)) {
         Some((name, _)) => name,
-        None if number >= 0xc0 => "OEM",
         None => "Unknown",
     }
 }

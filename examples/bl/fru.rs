@@ -8,7 +8,7 @@ use bmclink::command::{Fru, FruBoard, FruChassis, FruProduct, SdrBody, Target};
 use crate::link::Link;
 use crate::names;
 use crate::sdr::records;
-use crate::text::{Failure, Outcome, byte, reason};
+use crate::text::{Failure, Outcome, byte, reason, warn};
 use crate::usage;
 
 pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
@@ -23,7 +23,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         }
         ["read", word, path, ..] => read(link, fru_id(word)?, path),
         ["help", ..] => {
-            out!("{}", usage::FRU);
+            warn(usage::FRU);
             Ok(())
         }
         ["read", ..] => Err(Failure::new(usage::FRU)),

@@ -7,7 +7,7 @@ use bmclink::command::{AddressSource, ArpControl, BadPassword, LanSetting, Vlan}
 
 use crate::channel::auth_types;
 use crate::link::Link;
-use crate::text::{Failure, Outcome, byte, number};
+use crate::text::{Failure, Outcome, byte, number, warn};
 use crate::usage;
 
 const APP: u8 = 0x06;
@@ -24,7 +24,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
         [] => Err(Failure::new(usage::LAN)),
         ["help", ..] => {
-            out!("{}", usage::LAN);
+            warn(usage::LAN);
             Ok(())
         }
         ["print", rest @ ..] => {
@@ -35,7 +35,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
             print(link, channel)
         }
         ["set", "help", ..] => {
-            out!("{}", usage::LAN_SET);
+            warn(usage::LAN_SET);
             Ok(())
         }
         ["set", word, rest @ ..] if !rest.is_empty() => {

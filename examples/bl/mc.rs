@@ -3,7 +3,7 @@
 use crate::chassis::broken;
 use crate::link::Link;
 use crate::names;
-use crate::text::{Failure, Outcome};
+use crate::text::{Failure, Outcome, warn};
 use crate::usage;
 
 const APP: u8 = 0x06;
@@ -12,7 +12,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
         [] => Err(Failure::new(format!("Not enough parameters given.\n{}", usage::MC))),
         ["help", ..] => {
-            out!("{}", usage::MC);
+            warn(usage::MC);
             Ok(())
         }
         ["info", ..] => info(link),

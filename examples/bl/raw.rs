@@ -26,7 +26,9 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         Ok(reply) => reply,
         Err(error) => {
             let why = reason(&error);
-            return Err(Failure::new(format!("Unable to send RAW command ({what}): {why}")));
+            let rsp = error.completion_code().map(|code| format!(" rsp=0x{:x}", code.0));
+            let rsp = rsp.unwrap_or_default();
+            return Err(Failure::new(format!("Unable to send RAW command ({what}{rsp}): {why}")));
         }
     };
     let code = reply.completion_code;

@@ -9,7 +9,7 @@ use crate::link::Link;
 use crate::names;
 use crate::reading::{Reading, digits, read, sensor_of};
 use crate::sdr_get;
-use crate::text::{Failure, Outcome, byte};
+use crate::text::{Failure, Outcome, byte, warn};
 use crate::usage;
 
 const STORAGE: u8 = 0x0a;
@@ -24,7 +24,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         ["list", kind, ..] => list(link, kind, false),
         ["elist", kind, ..] => list(link, kind, true),
         ["help", ..] => {
-            out!("{}", usage::SDR);
+            warn(usage::SDR);
             Ok(())
         }
         ["type"] | ["type", "list" | "help", ..] => {
@@ -86,7 +86,7 @@ fn list(link: &mut Link, kind: &str, extended: bool) -> Outcome {
         "fru" => |of| of == 0x11,
         "mcloc" => |of| of == 0x12,
         "help" => {
-            out!("{}", usage::SDR_LIST);
+            warn(usage::SDR_LIST);
             return Ok(());
         }
         other => {
@@ -227,7 +227,8 @@ fn of_type(link: &mut Link, word: &str) -> Outcome {
     let Some(number) = number else {
         crate::text::warn(format!("Sensor Type \"{word}\" not found."));
         out!("{}", type_table());
-        return Err(Failure::silent());
+        // Not an error for ipmitool.
+        return Ok(());
     };
     let of_type = |record: &Sdr| match &record.body {
         SdrBody::Full(sensor) | SdrBody::Compact(sensor, _) | SdrBody::EventOnly(sensor, _) => {

@@ -1,6 +1,6 @@
 //! `sdr get`: everything about a record.
 
-use bmclink::command::{Entity, FruLocator, Sdr, SdrBody, Sensor};
+use bmclink::command::{DataFormat, Entity, FruLocator, Sdr, SdrBody, Sensor};
 
 use crate::events;
 use crate::link::Link;
@@ -135,9 +135,9 @@ fn print_analog(link: &mut Link, sensor: &Sensor) -> Outcome {
     let [max, min] = analog.range;
     for (name, raw) in [("Minimum sensor range", min), ("Maximum sensor range", max)] {
         // The ends of what a byte can be say nothing.
-        let value = match raw {
-            0x00 | 0xff => None,
-            raw => value(link, sensor, raw)?,
+        let value = match (analog.format, raw) {
+            (DataFormat::Unsigned, 0x00 | 0xff) | (DataFormat::TwosComplement, 0x7f | 0x80) => None,
+            _ => value(link, sensor, raw)?,
         };
         match value {
             Some(value) => out!(" {name:<22}: {value:.3}"),

@@ -15,6 +15,7 @@ use crate::text::{Failure, Outcome, code_text, hex, number, reason, warn};
 use crate::usage;
 
 const STORAGE: u8 = 0x0a;
+const EVENT: u8 = 0x02;
 const GET_SEL_INFO: u8 = 0x40;
 const GET_SEL_ALLOCATION_INFO: u8 = 0x41;
 const RESERVE_SEL: u8 = 0x42;
@@ -25,7 +26,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
         [] | ["info", ..] => info(link),
         ["help", ..] => {
-            out!("{}", usage::SEL);
+            warn(usage::SEL);
             Ok(())
         }
         ["list", rest @ ..] => list(link, rest, false),
@@ -33,7 +34,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         ["get", ids @ ..] if !ids.is_empty() => get(link, ids),
         ["delete", ids @ ..] if !ids.is_empty() => delete(link, ids),
         ["get"] => {
-            out!("usage: sel get <entry>");
+            warn("usage: sel get <entry>");
             Ok(())
         }
         ["delete"] => Err(Failure::new("usage: sel delete <id>...<id>")),
@@ -112,7 +113,7 @@ fn list(link: &mut Link, words: &[&str], extended: bool) -> Outcome {
     };
     let all = entries(link)?;
     if all.is_empty() {
-        out!("SEL has no entries");
+        warn("SEL has no entries");
         return Ok(());
     }
     let records = if extended { records(link)? } else { Vec::new() };
@@ -128,7 +129,7 @@ fn list(link: &mut Link, words: &[&str], extended: bool) -> Outcome {
 
 /// One line: what is in it depends on the kind of entry.
 fn print(link: &mut Link, entry: &SelEntry, records: &[Sdr]) -> Outcome {
-    let csv = link.options.csv;
+    let (csv, entry) = (link.options.csv, &understood(entry));
     let mut cells = Vec::new();
     match entry.time {
         Some(time) => {
@@ -148,13 +149,25 @@ fn print(link: &mut Link, entry: &SelEntry, records: &[Sdr]) -> Outcome {
             cells.extend([format!("OEM record {:02x}", entry.record_type()), hex(data)]);
         }
         SelBody::Event(event) => event_cells(link, event, records, &mut cells)?,
-        _ => cells.push(format!("Record type {:02x}", entry.record_type())),
+        _ => {}
     }
     match csv {
         true => out!("{:x},{}", entry.record_id, cells.join(",")),
         false => out!("{:4x} | {}", entry.record_id, cells.join(" | ")),
     }
     Ok(())
+}
+
+/// An entry of a type without a meaning is taken for an event, as in ipmitool.
+fn understood(entry: &SelEntry) -> SelEntry {
+    let mut bytes = entry.bytes;
+    if entry.body != SelBody::Other {
+        return entry.clone();
+    }
+    bytes[2] = EVENT;
+    let mut event = SelEntry::new(entry.record_id, bytes, None);
+    event.bytes = entry.bytes;
+    event
 }
 
 fn date_and_time(time: SelTime) -> (String, String) {
@@ -204,7 +217,7 @@ fn trigger(link: &mut Link, event: &SelEvent, sensor: &Sensor) -> Outcome<Option
 }
 
 fn print_all(entry: &SelEntry) {
-    let kind = entry.record_type();
+    let entry = &understood(entry);
     let time = match entry.time.map(date_and_time) {
         Some((date, time)) => format!("{} {time}", date.trim()),
         None => String::new(),
@@ -215,7 +228,7 @@ fn print_all(entry: &SelEntry) {
         _ => "",
     };
     out!("SEL Record ID          : {:04x}", entry.record_id);
-    out!(" Record Type           : {kind:02x}{note}");
+    out!(" Record Type           : {:02x}{note}", entry.bytes[2]);
     if !time.is_empty() {
         out!(" Timestamp             : {time}");
     }
@@ -230,7 +243,7 @@ fn print_all(entry: &SelEntry) {
         }
         SelBody::Oem(data) => oem(data),
         SelBody::Event(event) => print_event(entry, event),
-        _ => out!(" Data                  : {}", hex(&entry.bytes[3..])),
+        _ => {}
     }
     out!();
 }
@@ -327,7 +340,7 @@ fn clear(link: &mut Link) -> Outcome {
 fn save(link: &mut Link, path: &str) -> Outcome {
     let all = entries(link)?;
     if all.is_empty() {
-        out!("SEL has no entries");
+        warn("SEL has no entries");
         return Ok(());
     }
     let line = |entry: &SelEntry| match &entry.body {
@@ -371,7 +384,7 @@ fn time(link: &mut Link, words: &[&str]) -> Outcome {
             Ok(())
         }
         _ => {
-            out!("sel time commands: get set");
+            warn("sel time commands: get set");
             Ok(())
         }
     }

@@ -19,7 +19,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
         [] | ["list", ..] => list(link),
         ["get", names @ ..] if !names.is_empty() => get(link, names),
         ["help", ..] => {
-            out!("{}", usage::SENSOR);
+            warn(usage::SENSOR);
             Ok(())
         }
         ["get"] => Err(Failure::new("sensor get <id> ... [id]\n   id : name of desired sensor")),
@@ -178,9 +178,10 @@ fn print_thresholds(link: &mut Link, sensor: &Sensor) -> Outcome {
     for (name, bit) in NAMES.iter().zip(ROW) {
         out!(" {name:<22}: {}", texts[bit]);
     }
-    let hysteresis = about(link, sensor, GET_HYSTERESIS, &[0xff])?.unwrap_or_default();
-    for (at, name) in ["Positive Hysteresis", "Negative Hysteresis"].iter().enumerate() {
-        let raw = hysteresis.get(at).copied().unwrap_or(0);
+    // Those who do not tell have what their record says.
+    let told = about(link, sensor, GET_HYSTERESIS, &[0xff])?;
+    let told = told.and_then(|data| data.first_chunk().copied()).unwrap_or(sensor.hysteresis);
+    for (raw, name) in told.into_iter().zip(["Positive Hysteresis", "Negative Hysteresis"]) {
         let text = match sensor.hysteresis_value(raw) {
             Some(value) => format!("{value:.3}"),
             None => "Unspecified".to_owned(),

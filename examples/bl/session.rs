@@ -1,7 +1,7 @@
 //! `session info`
 
 use crate::link::Link;
-use crate::text::{Failure, Outcome, code_text, number, privilege};
+use crate::text::{Failure, Outcome, code_text, number, privilege, warn};
 use crate::usage;
 
 const APP: u8 = 0x06;
@@ -11,7 +11,7 @@ const WHAT: &str = "Get Session Info command failed";
 pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
         [] | ["help", ..] | ["info"] => {
-            out!("{}", usage::SESSION);
+            warn(usage::SESSION);
             Ok(())
         }
         ["info", "active", ..] => {

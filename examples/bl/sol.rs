@@ -4,7 +4,7 @@ use bmclink::command::{PayloadAccess, SolAuthentication, SolBitRate, SolSetting}
 use bmclink::{Dialog, PrivilegeLevel};
 
 use crate::link::Link;
-use crate::text::{Failure, Outcome, byte, channel, code_text, number, privilege, user_id};
+use crate::text::{Failure, Outcome, byte, channel, code_text, number, privilege, user_id, warn};
 use crate::{sol_activate, usage};
 
 const APP: u8 = 0x06;
@@ -17,7 +17,7 @@ const PRESENT: u8 = 0x0e;
 pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
         [] | ["help", ..] => {
-            out!("{}", usage::SOL);
+            warn(usage::SOL);
             Ok(())
         }
         ["info", rest @ ..] => info(link, rest.first().map_or(Ok(PRESENT), |word| channel(word))?),

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::link::Link;
 use crate::options::ask;
-use crate::text::{Failure, Outcome, byte, channel, privilege, reason, user_id};
+use crate::text::{Failure, Outcome, byte, channel, privilege, reason, user_id, warn};
 use crate::usage;
 
 const APP: u8 = 0x06;
@@ -19,7 +19,7 @@ pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
         [] => Err(Failure::new(format!("Not enough parameters given.\n{}", usage::USER))),
         ["help", ..] => {
-            out!("{}", usage::USER);
+            warn(usage::USER);
             Ok(())
         }
         ["list", rest @ ..] => list(link, given_channel(rest)?),
@@ -177,8 +177,14 @@ fn test(link: &mut Link, id: u8, size: &str, password: Option<&str>) -> Outcome 
             out!("Success");
             Ok(())
         }
-        PasswordTest::Wrong => Err(Failure::new("Failure: password incorrect")),
-        PasswordTest::WrongSize => Err(Failure::new("Failure: wrong password size")),
+        PasswordTest::Wrong => {
+            out!("Failure: password incorrect");
+            Err(Failure::silent())
+        }
+        PasswordTest::WrongSize => {
+            out!("Failure: wrong password size");
+            Err(Failure::silent())
+        }
     }
 }
 
