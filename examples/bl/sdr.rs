@@ -104,7 +104,7 @@ fn print(link: &mut Link, record: &Sdr, extended: bool) -> Outcome {
     if let Some(sensor) = sensor_of(record) {
         let reading = read(link, sensor)?;
         match (link.options.csv, extended) {
-            (true, _) => csv_line(sensor, &reading),
+            (true, _) => csv_line(sensor, &reading, extended),
             (false, true) => long_line(sensor, &reading),
             (false, false) => short_line(sensor, &reading),
         }
@@ -161,8 +161,12 @@ fn long_text(sensor: &Sensor, reading: &Reading) -> String {
     }
 }
 
-fn csv_line(sensor: &Sensor, reading: &Reading) {
-    let (name, status) = (&sensor.name, reading.long_status(sensor));
+fn csv_line(sensor: &Sensor, reading: &Reading, extended: bool) {
+    let status = match extended {
+        true => reading.long_status(sensor),
+        false => reading.short_status(sensor),
+    };
+    let name = &sensor.name;
     let Entity { id, instance } = sensor.entity;
     match reading.value {
         Some(value) => out!("{name},{},{},{status}", digits(value, 3), sensor.units),
