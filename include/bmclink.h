@@ -140,7 +140,7 @@
  * something is added. A program works with a library whose major number is the same and whose
  * minor number is not smaller: see bmclink_abi_version.
  */
-#define BMCLINK_ABI_VERSION 2
+#define BMCLINK_ABI_VERSION 3
 
 /**
  * What a function returns when it worked and has nothing to count.
@@ -2207,20 +2207,20 @@ int32_t bmclink_stats_free(struct bmclink_stats *stats);
  *
  * Names, what each takes (in brackets when it can be left out), and what it gives:
  *
- * - raw: net_fn, cmd, [lun], [data] -> completion_code, data. Any command, see bmclink_bmc_raw.
+ * - raw: net_fn, cmd, [lun], [data] -> completion_code, data (bytes). See bmclink_bmc_raw.
  * - device_id -> device_id, device_revision, provides_device_sdrs, busy, firmware_revision,
- *   ipmi_version, additional_device_support, manufacturer_id, product_id,
- *   auxiliary_firmware_revision.
- * - system_guid -> guid, 16 bytes as sent.
+ *   ipmi_version (texts), additional_device_support, manufacturer_id, product_id,
+ *   auxiliary_firmware_revision (bytes).
+ * - system_guid -> guid (16 bytes as sent).
  * - self_test -> result ("passed", "not implemented", "corrupted", "hardware error", "other"),
  *   detail.
- * - cold_reset, warm_reset: of the BMC.
+ * - cold_reset, warm_reset. Of the BMC, which ends all sessions.
  * - chassis_status -> power_on, power_overload, power_interlock, power_fault,
  *   power_control_fault, restore_policy ("off", "previous", "on"), last_power_event, intrusion,
  *   front_panel_lockout, drive_fault, cooling_fault, identify ("off", "timed", "on"),
  *   front_panel_buttons.
- * - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms] -> power_on when
- *   it was waited for.
+ * - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms] -> power_on (when
+ *   it was waited for).
  * - identify: [seconds] (15, 0 to 255), [on] (1: until it is switched off; 0: off).
  * - set_power_restore_policy: policy ("off", "previous", "on").
  *
@@ -2264,8 +2264,8 @@ int32_t bmclink_command_free(struct bmclink_command *command);
  * `result` gets what it gave, to be freed with bmclink_result_free; a command that gives nothing
  * gives a result without rows. `result` may be NULL.
  *
- * A completion code other than 0 is BMCLINK_ERR_COMPLETION: see
- * bmclink_last_error_completion_code. Also fails as bmclink_bmc_connect does, with
+ * A completion code other than 0 is BMCLINK_ERR_COMPLETION, and D4h, which is about the user's
+ * rights, BMCLINK_ERR_PRIVILEGE: see bmclink_last_error_completion_code. Also fails as bmclink_bmc_connect does, with
  * BMCLINK_ERR_MISUSE for arguments out of range, with BMCLINK_ERR_PEER_MISBEHAVED for a response
  * that cannot be read, with BMCLINK_ERR_CANCELLED by bmclink_bmc_cancel.
  */
@@ -2519,6 +2519,50 @@ int32_t bmclink_sim_set_password(struct bmclink_sim *sim,
                                  size_t user_name_len,
                                  const void *password,
                                  size_t password_len);
+
+/**
+ * Has BMC `index`, from 0, answer a command `ms` milliseconds late from now on, or, with 0, at
+ * once again. `net_fn` is that of the request. Does not block.
+ */
+int32_t bmclink_sim_set_delay_ms(struct bmclink_sim *sim,
+                                 uint32_t index,
+                                 uint8_t net_fn,
+                                 uint8_t cmd,
+                                 uint32_t ms);
+
+/**
+ * Has BMC `index`, from 0, answer a command with a completion code, the next `times` times.
+ * `net_fn` is that of the request. Does not block.
+ */
+int32_t bmclink_sim_refuse(struct bmclink_sim *sim,
+                           uint32_t index,
+                           uint8_t net_fn,
+                           uint8_t cmd,
+                           uint8_t completion_code,
+                           uint32_t times);
+
+/**
+ * Has BMC `index`, from 0, do something wrong from now on that real BMCs do: `name` is
+ * NUL-terminated, and one of the names that `bmc_sim --help` lists. An unknown one fails with
+ * BMCLINK_ERR_MISUSE and a text that lists all. Does not block.
+ */
+int32_t bmclink_sim_misbehave(struct bmclink_sim *sim, uint32_t index, const char *name);
+
+/**
+ * Gives what BMC `index`, from 0, counted since it was started: `name` is NUL-terminated and one
+ * of those below, `value` gets the number. Does not block.
+ *
+ * datagrams_in, datagrams_out, open_session, rakp1, rakp3, setup_refused, sessions_opened,
+ * sessions_closed, sessions_expired, commands, retransmitted_requests, activate_payload,
+ * deactivate_payload, sol_in, sol_out, sol_retransmits, sol_duplicates_in, bad_auth_code,
+ * unknown_session, dropped: packets and sessions of these kinds, as it sees them.
+ *
+ * Fails with BMCLINK_ERR_MISUSE when there is no counter of that name.
+ */
+int32_t bmclink_sim_counter(struct bmclink_sim *sim,
+                            uint32_t index,
+                            const char *name,
+                            uint64_t *value);
 
 /**
  * Ends the simulated BMCs and everything they started, and blocks until that is done. NULL is

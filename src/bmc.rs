@@ -3,6 +3,7 @@
 mod backend;
 mod calls;
 mod carrier;
+mod connection;
 mod manage;
 mod queue;
 mod reader;
@@ -18,10 +19,11 @@ use std::time::Duration;
 
 use self::calls::Calls;
 use self::carrier::Carrier;
+pub use self::connection::Connection;
 pub use self::queue::{EventQueue, Source};
 pub use self::reader::Reader;
 pub use self::subscription::Subscription;
-use crate::command::Dialog;
+use crate::command::{Dialog, Target};
 use crate::config::{BmcConfig, ConsoleConfig, LogConfig};
 #[cfg(feature = "capi")]
 use crate::engine::Place;
@@ -93,6 +95,22 @@ impl Bmc {
         timeout: Duration,
     ) -> Result<RawReply> {
         self.request(net_fn, lun, cmd, data, Repeat::ByCommand, timeout)
+    }
+
+    /// The same for another controller, by Send Message when it is behind the BMC: see
+    /// [`Dialog::at`].
+    pub fn raw_at(
+        &self,
+        target: Target,
+        net_fn: u8,
+        lun: u8,
+        cmd: u8,
+        data: &[u8],
+        timeout: Duration,
+    ) -> Result<RawReply> {
+        let asked = async |dialog: Dialog| dialog.at(target).raw(net_fn, lun, cmd, data).await;
+        let reply = self.run(timeout, asked)?;
+        Ok(RawReply { completion_code: reply.completion_code, data: reply.data })
     }
 
     pub(crate) fn request(

@@ -187,7 +187,9 @@ pub mod supervisor;
 mod sync;
 pub mod wire;
 
-pub use bmc::{Bmc, Console, EventQueue, FOREVER, RawReply, Reader, Source, Subscription};
+pub use bmc::{
+    Bmc, Connection, Console, EventQueue, FOREVER, RawReply, Reader, Source, Subscription,
+};
 pub use command::{CommandError, Dialog};
 pub use config::{BmcConfig, ConsoleConfig, EngineConfig, LogConfig};
 pub use credentials::Credentials;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use bmclink::{
-    BmcConfig, Console, ConsoleConfig, Credentials, Engine, ErrorKind, LogConfig, TakeOver,
+    BmcConfig, Console, ConsoleConfig, Credentials, Engine, ErrorKind, ExecConfig, LogConfig,
+    TakeOver,
 };
 use support::{Scratch, engine, wait_until};
 
@@ -213,4 +214,42 @@ fn what_a_console_printed_before_its_engine_ended_is_in_its_log() {
     assert_eq!(found[2], "the end");
     assert!(found[3].starts_with("-- disconnected"), "{found:?}");
     drop(console);
+}
+
+/// A pipe that nobody reads holds up no other console's log.
+#[test]
+fn a_log_that_would_block_is_an_error_of_its_own() {
+    let (scratch, engine) = (Scratch::new(), engine(1));
+    let pipe = scratch.join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let open = |path: &Path| {
+        let exec = ExecConfig::new("/bin/sh").args(["-c", "echo hello; exec cat"]);
+        let config = ConsoleConfig::default().log(LogConfig::new(path));
+        let console = engine.exec_console(exec, config).expect("a console");
+        console.connect(SHORT).expect("connected");
+        console
+    };
+    // More than there are threads that write logs.
+    let stuck: Vec<Console> = (0..8).map(|_| open(&pipe)).collect();
+    let failed = |console: &Console| {
+        console.log_status().is_some_and(|log| log.error.is_some() && log.lost > 0)
+    };
+    assert!(wait_until(SHORT, || stuck.iter().all(failed)));
+    let path = scratch.join("console.log");
+    let console = open(&path);
+    assert_lines(&path, &["-- connecting --", "-- connected, epoch 1 --", "hello"]);
+    // Somebody reads, and does not go on: what fits is written, the rest is lost and counted.
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("a reader");
+    let status = || stuck[0].log_status().expect("it has a log");
+    let takes_text = || {
+        echo(&stuck[0], b"x");
+        status().written > 0
+    };
+    assert!(wait_until(SHORT, takes_text), "{:?}", status());
+    let before = status().lost;
+    for _ in 0..64 {
+        echo(&stuck[0], &[b'x'; 4096]);
+    }
+    assert!(wait_until(SHORT, || status().lost > before + 65_536), "{:?}", status());
+    drop((console, reader));
 }

@@ -86,7 +86,7 @@ fn few_at_once_come_to_all_and_a_queue_tells_of_rows() {
     let queue = EventQueue::new().expect("a descriptor");
     queue.add_run(&run, 7).expect("not there yet");
     assert!(queue.add_run(&run, 8).is_err());
-    let mut seen = vec![false; 64];
+    let mut seen = [false; 64];
     while run.left() > 0 {
         let mut ready = [Ready::default(); 4];
         assert_eq!(queue.wait(&mut ready, LONG), Ok(1));

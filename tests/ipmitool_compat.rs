@@ -124,7 +124,27 @@ const CONTROLLER: &[Row] = &[
     same("-t 0x2c mc info"),
     same("-t0x2c -b0 mc info"),
     same("mc guid"),
-    same("mc guid rfc4122"),
+    same("mc guid smbios"),
+    same("mc guid ipmi"),
+    same("mc guid dump"),
+    differs(
+        "mc guid rfc4122",
+        &[
+            Why("ipmitool 1.8.19 takes it for auto"),
+            changed(
+                "1 System GUID   : 6c636d62-6e69-2d6b-7369-6d2d30303031",
+                "1 System GUID   : 626d636c-696e-6b2d-7369-6d2d30303031",
+            ),
+            Line {
+                ipmitool: "1 GUID Encoding : SMBIOS (WARNING: IPMI Specification violation!)",
+                bl: None,
+            },
+            changed(
+                "1 GUID Version  : DCE Security with POSIX UIDs (not for IPMI)",
+                "1 GUID Version  : Unknown/unsupported (6)",
+            ),
+        ],
+    ),
     same("mc selftest"),
     same("mc reset warm"),
     usage("mc"),
@@ -360,8 +380,15 @@ const USERS: &[Row] = &[
     same("channel setaccess 1 5 callin=on ipmi=on link=on privilege=2"),
     same("channel getaccess 1 5"),
     same("user list 1"),
-    same("channel setaccess 1 5 callin=off ipmi=off link=off privilege=15"),
     same("channel getaccess 1"),
+    same("channel setaccess 1 5 ipmi=off"),
+    differs(
+        "channel getaccess 1 5",
+        &[
+            Why("ipmitool 1.8.19 does nothing for ipmi=off"),
+            changed("1 IPMI Messaging       : enabled", "1 IPMI Messaging       : disabled"),
+        ],
+    ),
     same("user disable 5"),
     same("user priv 5 15"),
     same("channel setaccess 1 5 bogus=on"),

@@ -25,6 +25,7 @@ retry() {
 
 has_program() { command -v "$1" >/dev/null; }
 has_c_headers() { echo '#include <stdio.h>' | gcc -E -x c - >/dev/null 2>&1; }
+has_uv_headers() { echo '#include <uv.h>' | gcc -E -x c - >/dev/null 2>&1; }
 has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 missing=()
@@ -38,9 +39,16 @@ need ipmitool has_program ipmitool
 need freeipmi-tools has_program ipmiconsole
 need gcc has_program gcc
 need g++ has_program g++
+need clang has_program clang
+need libuv1-dev has_uv_headers
 need make has_program make
 need libc6-dev has_c_headers
 need valgrind has_program valgrind
+# Both come as services too, which end at once: their configurations have no console.
+need conman has_program conmand
+need conserver-server has_program conserver
+need conserver-client has_program console
+need perl-base has_program perl
 need python3 has_program python3
 need python3-venv has_venv
 
@@ -54,8 +62,8 @@ fi
 
 # The marker is written last: a venv that was interrupted half way is made again.
 marker=.venv/installed
-has_pyghmi() { cmp -s lab/requirements.txt "$marker" && .venv/bin/python -c 'import pyghmi'; }
-if ! has_pyghmi 2>/dev/null; then
+has_packages() { cmp -s lab/requirements.txt "$marker" && .venv/bin/python -c 'import mypy, pyghmi, pytest'; }
+if ! has_packages 2>/dev/null; then
     say "making the Python environment tests/.venv"
     python3 -m venv --clear .venv
     retry .venv/bin/pip --quiet --disable-pip-version-check install -r lab/requirements.txt

@@ -130,15 +130,16 @@ impl Encoding {
     }
 }
 
-fn version_name(version: u8) -> &'static str {
-    match version {
+fn version_name(version: u8) -> String {
+    let name = match version {
         1 => "Time-based (Gregorian)",
         2 => "DCE Security with POSIX UIDs (not for IPMI)",
         3 => "Name-based using MD5",
         4 => "Random or pseudo-random",
         5 => "Name-based using SHA-1",
-        _ => "Unknown version",
-    }
+        other => return format!("Unknown/unsupported ({other})"),
+    };
+    name.to_owned()
 }
 
 fn guid(link: &mut Link, mode: &str) -> Outcome {
@@ -147,7 +148,7 @@ fn guid(link: &mut Link, mode: &str) -> Outcome {
     let version = |encoding: Encoding| encoding.written(sent)[6] >> 4;
     let encoding = match mode {
         "dump" => {
-            out!("System GUID   : {}", crate::text::hex(&sent));
+            out!("System GUID   : {}", crate::text::hex(&sent).to_uppercase());
             return Ok(());
         }
         "ipmi" => Encoding::Ipmi,
@@ -166,7 +167,9 @@ fn guid(link: &mut Link, mode: &str) -> Outcome {
     let text = crate::text::hex(&encoding.written(sent));
     let [a, b, c, d] = [&text[..8], &text[8..12], &text[12..16], &text[16..20]];
     out!("System GUID   : {a}-{b}-{c}-{d}-{}", &text[20..]);
-    out!("GUID Encoding : {}", encoding.name());
+    if mode == "auto" {
+        out!("GUID Encoding : {}", encoding.name());
+    }
     out!("GUID Version  : {}", version_name(version(encoding)));
     Ok(())
 }

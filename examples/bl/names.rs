@@ -42,7 +42,7 @@ pub const VALID_CLEARING: [(u8, &str); 5] = [
 ];
 
 /// Makers of BMCs by their numbers at IANA. ipmitool has a file of all 60,000.
-const MANUFACTURERS: [(u32, &str); 24] = [
+const MANUFACTURERS: [(u32, &str); 25] = [
     (2, "IBM"),
     (9, "Cisco Systems"),
     (11, "Hewlett-Packard"),
@@ -54,6 +54,7 @@ const MANUFACTURERS: [(u32, &str); 24] = [
     (2011, "Huawei Technologies Co., Ltd"),
     (2623, "ASUSTek Computer, Inc."),
     (4128, "ARM Ltd."),
+    (4753, "MontaVista Software, Inc."),
     (5703, "NVIDIA Corporation"),
     (6653, "Tyan Computer Corporation"),
     (7154, "Intelligent Platform Management Interface forum"),

@@ -132,6 +132,14 @@ fn print(link: &mut Link, entry: &SelEntry, records: &[Sdr]) -> Outcome {
     let (csv, entry) = (link.options.csv, &understood(entry));
     let mut cells = Vec::new();
     match entry.time {
+        Some(SelTime::SinceStart(seconds)) if !csv => {
+            // What comes next stands closer here than elsewhere.
+            let number = format!("|{seconds:010}| ");
+            part!("{:4x} |  Pre-Init  {number}", entry.record_id);
+            event_or_oem(link, entry, records, &mut cells)?;
+            out!("{}", cells.join(" | "));
+            return Ok(());
+        }
         Some(time) => {
             let (date, time) = date_and_time(time);
             cells.extend([date, time]);
@@ -139,6 +147,21 @@ fn print(link: &mut Link, entry: &SelEntry, records: &[Sdr]) -> Outcome {
         None if csv => cells.extend([String::new(), String::new()]),
         None => {}
     }
+    event_or_oem(link, entry, records, &mut cells)?;
+    match csv {
+        true => out!("{:x},{}", entry.record_id, cells.join(",")),
+        false => out!("{:4x} | {}", entry.record_id, cells.join(" | ")),
+    }
+    Ok(())
+}
+
+/// What an entry says besides when.
+fn event_or_oem(
+    link: &mut Link,
+    entry: &SelEntry,
+    records: &[Sdr],
+    cells: &mut Vec<String>,
+) -> Outcome {
     match &entry.body {
         SelBody::OemTimed { manufacturer_id, data } => cells.extend([
             format!("OEM record {:02x}", entry.record_type()),
@@ -148,12 +171,8 @@ fn print(link: &mut Link, entry: &SelEntry, records: &[Sdr]) -> Outcome {
         SelBody::Oem(data) => {
             cells.extend([format!("OEM record {:02x}", entry.record_type()), hex(data)]);
         }
-        SelBody::Event(event) => event_cells(link, event, records, &mut cells)?,
+        SelBody::Event(event) => event_cells(link, event, records, cells)?,
         _ => {}
-    }
-    match csv {
-        true => out!("{:x},{}", entry.record_id, cells.join(",")),
-        false => out!("{:4x} | {}", entry.record_id, cells.join(" | ")),
     }
     Ok(())
 }

@@ -1,5 +1,24 @@
 //! What the escape character at the start of a line means, as in ssh and ipmitool.
 
+use std::str::FromStr;
+
+/// As it is given on the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct EscapeCharacter(pub Option<u8>);
+
+impl FromStr for EscapeCharacter {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.as_bytes() {
+            b"none" => Ok(EscapeCharacter(None)),
+            [b'.' | b'B' | b'?'] => Err("means something after the escape character"),
+            [byte @ 0x21..=0x7e] => Ok(EscapeCharacter(Some(*byte))),
+            _ => Err("neither one printable ASCII character nor 'none'"),
+        }
+    }
+}
+
 /// What the user asked of this program, not of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {

@@ -11,8 +11,11 @@
 //! the console, and that wakes the others.
 
 mod attachment;
+mod ending;
 mod escape;
+mod failure;
 mod options;
+mod target;
 mod terminal;
 
 use std::fs::File;
@@ -30,8 +33,10 @@ use bmclink::{
 };
 use clap::Parser;
 
-use attachment::{Attachment, End, Failure, exit};
+use attachment::Attachment;
+use ending::End;
 use escape::{Command, Escape};
+use failure::{Failure, exit};
 use options::Options;
 use terminal::say;
 
@@ -89,8 +94,8 @@ fn run(options: &Options, attachment: &Arc<Attachment>) -> Result<u8, Failure> {
 
     // Before the engine, so that it is still there when the engine closes the session.
     let simulator;
-    let config = match &options.host {
-        Some(host) => options.bmc(host)?,
+    let config = match &options.target.host {
+        Some(host) => options.target.bmc(host, true)?,
         None => {
             simulator = Simulator::start(SimulatorOptions::default())
                 .map_err(|error| Failure::io("cannot simulate a BMC", &error))?;
@@ -100,25 +105,25 @@ fn run(options: &Options, attachment: &Arc<Attachment>) -> Result<u8, Failure> {
             BmcConfig::new(address.ip().to_string(), credentials).port(address.port())
         }
     };
-    let user = options.user.as_deref().unwrap_or("admin");
+    let user = options.target.user.as_deref().unwrap_or("admin");
     let peer = format!("{user}@{}:{}", config.host, config.port);
 
     let mut engine_config = EngineConfig::default();
     engine_config.shards = 1;
     let engine = Engine::new(engine_config)?;
-    let bmc = engine.bmc(options.adjust(config))?;
-    let mut console_config = options.console().replay_len(REPLAY_LEN);
+    let bmc = engine.bmc(options.target.adjust(config))?;
+    let mut console_config = options.target.console().replay_len(REPLAY_LEN);
     if interactive {
         console_config.input_len = PASTE_LEN;
     }
     let console = bmc.console(console_config)?;
     let mut reader = console.reader();
-    attachment.set_console(&console);
+    attachment.ending.set_console(&console);
 
     tell(&format!("connecting to {peer}"));
     if let Err(error) = console.connect(options.timeout()) {
         let failure = Failure::from(error).of(&format!("cannot connect to {peer}"));
-        attachment.set_end(End::Failed(failure));
+        attachment.ending.set_end(End::Failed(failure));
         return attachment.finish(&reader, interactive);
     }
     tell(&connected(&bmc));
@@ -131,7 +136,7 @@ fn run(options: &Options, attachment: &Arc<Attachment>) -> Result<u8, Failure> {
         None
     };
     start_input(attachment, &console, escape, options.linger(), interactive)?;
-    attachment.set_end(copy_output(&mut reader).unwrap_or_else(End::Failed));
+    attachment.ending.set_end(copy_output(&mut reader).unwrap_or_else(End::Failed));
     drop(raw);
     if interactive {
         // The host's prompt stands on this line.
@@ -170,7 +175,7 @@ fn start_input(
     let attachment = attachment.clone();
     let copy = move || {
         let end = catch_unwind(AssertUnwindSafe(|| input.copy(escape, linger)));
-        attachment.end(match end {
+        attachment.ending.end(match end {
             Ok(Ok(end)) => end,
             Ok(Err(error)) => End::Failed(Failure::lost(error)),
             Err(_) => End::Failed(Failure::new(exit::OTHER, "the input thread panicked")),

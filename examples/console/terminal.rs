@@ -76,7 +76,7 @@ pub fn line_end() -> &'static str {
 
 /// Tells the user something, on standard error, under this program's name.
 pub fn say(text: &str) {
-    let line = format!("console: {text}{}", line_end());
+    let line = format!("{}: {text}{}", env!("CARGO_CRATE_NAME"), line_end());
     // Standard error may be closed, and then nobody wants to know.
     let _ = io::stderr().write_all(line.as_bytes());
 }

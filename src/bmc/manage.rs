@@ -1,5 +1,6 @@
 //! Management commands as blocking calls, and those typed with `ipmi_rs_core`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipmi_rs_core::connection::IpmiCommand;
@@ -7,10 +8,13 @@ use ipmi_rs_core::connection::IpmiCommand;
 use super::Bmc;
 use crate::command::{
     BootDevice, BootFlags, BootOptions, ChannelAccess, ChannelInfo, ChassisControl, ChassisStatus,
-    CipherSuiteRecord, CommandError, DcmiCapabilities, DeviceId, Identify, KeyLock, LanConfig,
-    LanSetting, NewUser, PasswordOptions, PasswordTest, PayloadAccess, PayloadActivationStatus,
-    PowerLimit, PowerOptions, PowerReading, PowerRestorePolicy, RestartCause, SelfTest,
-    SessionInfo, SolParameters, SolSetting, Stored, User, UserAccess, UserFlags, UserPrivilege,
+    CipherSuiteRecord, CommandError, DcmiCapabilities, DeviceId, DeviceSdrInfo, Factors, Fru,
+    FruAreaInfo, FruRow, Health, Identify, KeyLock, LanConfig, LanSetting, NewUser,
+    PasswordOptions, PasswordTest, PayloadAccess, PayloadActivationStatus, PowerLimit,
+    PowerOptions, PowerReading, PowerRestorePolicy, RestartCause, SdrCache, SdrRepository,
+    SdrRepositoryInfo, SelAllocation, SelClock, SelInfo, SelLog, SelMark, SelTime, SelfTest,
+    Sensor, SensorReading, SensorRow, SessionInfo, SolParameters, SolSetting, Stored, Thresholds,
+    UnixTime, User, UserAccess, UserFlags, UserPrivilege,
 };
 use crate::error::Result;
 
@@ -161,6 +165,52 @@ blocking! {
     controller_id() -> String;
     /// Sets the same.
     set_controller_id(id: &str) -> ();
+    /// Get SDR Repository Info (§33.9).
+    sdr_repository_info() -> SdrRepositoryInfo;
+    /// Get Device SDR Info (§35.2).
+    device_sdr_info() -> DeviceSdrInfo;
+    /// Reads all Sensor Data Records.
+    sdr_repository() -> SdrRepository;
+    /// The same, from a cache when it has them.
+    sdr_repository_cached(cache: &SdrCache) -> Arc<SdrRepository>;
+    /// Get Sensor Reading (§35.14), with the value.
+    sensor_reading(sensor: &Sensor) -> SensorReading;
+    /// Get Sensor Thresholds (§35.9).
+    sensor_thresholds(sensor: &Sensor) -> Thresholds;
+    /// Get Sensor Hysteresis (§35.7).
+    sensor_hysteresis(sensor: &Sensor) -> [u8; 2];
+    /// Get Sensor Reading Factors (§35.5).
+    sensor_factors(sensor: &Sensor, raw: u8) -> Factors;
+    /// Asks every sensor.
+    sensors(repository: &SdrRepository) -> Vec<SensorRow>;
+    /// How well the machine is, by its sensors and its chassis.
+    health(repository: &SdrRepository) -> Health;
+    /// Get SEL Info (§31.2).
+    sel_info() -> SelInfo;
+    /// Get SEL Allocation Info (§31.3).
+    sel_allocation() -> SelAllocation;
+    /// Get SEL Time (§31.10).
+    sel_time() -> SelTime;
+    /// The same, compared with our clock.
+    sel_clock() -> SelClock;
+    /// Set SEL Time (§31.11).
+    set_sel_time(time: UnixTime) -> ();
+    /// Reads the System Event Log, or what was added to it.
+    sel_entries(since: Option<SelMark>) -> SelLog;
+    /// Clears the System Event Log, and gives what was cleared.
+    clear_sel() -> SelLog;
+    /// Deletes one entry of the System Event Log.
+    delete_sel_entry(mark: SelMark) -> ();
+    /// Get FRU Inventory Area Info (§34.1).
+    fru_area_info(fru_id: u8) -> FruAreaInfo;
+    /// Reads the inventory data of a part.
+    fru(fru_id: u8) -> Fru;
+    /// The same as bytes, all of them.
+    read_fru(fru_id: u8) -> Vec<u8>;
+    /// Reads the inventory data of all parts.
+    frus(repository: &SdrRepository) -> Vec<FruRow>;
+    /// Writes inventory data, and reads them back.
+    write_fru(fru_id: u8, offset: u16, data: &[u8]) -> ();
 }
 
 impl Bmc {

@@ -89,14 +89,18 @@ impl Dialog {
         closed.and(unnamed)
     }
 
-    /// The channels on which a user may log in over the network.
+    /// The channels on which a user may log in over the network: LANs that have users at all.
     async fn user_channels(&self) -> Result<Vec<u8>> {
-        let channels = self.lan_channels().await?;
+        let mut channels = Vec::new();
+        for channel in self.lan_channels().await? {
+            let users = present(self.first_user(channel).await)?;
+            channels.extend(users.map(|_| channel));
+        }
         Ok(if channels.is_empty() { vec![PRESENT_CHANNEL] } else { channels })
     }
 
     async fn free_slot(&self, name: &str) -> Result<u8> {
-        let first = self.user_access(PRESENT_CHANNEL, 1).await?;
+        let (_, first) = self.first_user(PRESENT_CHANNEL).await?;
         let mut free = None;
         for id in 2..=first.highest_user {
             let taken = present(self.user_name(id).await)?.unwrap_or_default();

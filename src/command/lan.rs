@@ -298,8 +298,7 @@ impl Ipv6Address {
 
 impl LanSetting {
     fn write(&self) -> Result<Write> {
-        let [on, off] = [1u8, 0];
-        let bit = |set: bool, bit: u8| if set { bit } else { off };
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
         Ok(match self {
             Self::AuthTypeEnables(enables) => Write::new(AUTH_TYPE_ENABLES, *enables),
             Self::IpAddress(address) => Write::new(IP_ADDRESS, address.octets()),
@@ -310,7 +309,7 @@ impl LanSetting {
             Self::PrimaryRmcpPort(port) => Write::new(PRIMARY_RMCP_PORT, port.to_le_bytes()),
             Self::SecondaryRmcpPort(port) => Write::new(SECONDARY_RMCP_PORT, port.to_le_bytes()),
             Self::Arp(arp) => {
-                Write::new(ARP_CONTROL, [bit(arp.respond, 2) | bit(arp.gratuitous, on)])
+                Write::new(ARP_CONTROL, [bit(arp.respond, 2) | bit(arp.gratuitous, 1)])
             }
             Self::GratuitousArpInterval(interval) => {
                 Write::new(GRATUITOUS_ARP_INTERVAL, [*interval])

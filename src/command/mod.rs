@@ -13,6 +13,7 @@ mod chassis;
 mod dcmi;
 mod dialog;
 mod fru;
+mod health;
 mod lan;
 mod parameters;
 mod payload;
@@ -42,6 +43,7 @@ pub use self::dcmi::{DcmiCapabilities, PowerLimit, PowerReading};
 pub use self::dialog::Dialog;
 pub(crate) use self::dialog::{Driver, Turn};
 pub use self::fru::{Fru, FruAreaInfo, FruBoard, FruChassis, FruMultirecord, FruProduct, FruRow};
+pub use self::health::Health;
 pub use self::lan::{
     AddressSource, ArpControl, BadPassword, Ipv6Address, Ipv6Enables, LanConfig, LanSetting, Vlan,
 };
@@ -62,6 +64,7 @@ pub use self::session_info::SessionInfo;
 pub use self::sol_config::{SolAuthentication, SolBitRate, SolParameters, SolSetting};
 pub use self::text::UnixTime;
 pub use self::typed::CommandError;
+pub(crate) use self::typed::{core_target, has_readable_shape};
 pub use self::user::{PasswordOptions, PasswordTest, User, UserAccess, UserFlags, UserPrivilege};
 /// Where a command goes, when not to the BMC itself.
 pub use crate::session::{Hop, Target};

@@ -42,14 +42,6 @@ impl<'a> Fields<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub fn take(&mut self, len: usize) -> Result<&'a [u8]> {
-        let Some((taken, rest)) = self.data.split_at_checked(len) else {
-            return Err(self.malformed("is too short"));
-        };
-        self.data = rest;
-        Ok(taken)
-    }
-
     /// What has not been read.
     pub fn rest(&self) -> &'a [u8] {
         self.data

@@ -54,7 +54,7 @@ impl Dialog {
         &self,
         command: C,
     ) -> Result<C::Output, CommandError<C::Error>> {
-        let target = command.target().map(|(address, channel)| target(address, channel));
+        let target = command.target().map(|(address, channel)| core_target(address, channel));
         let dialog = self.at(target.unwrap_or(self.target));
         let message: Message = command.into();
         let (net_fn, cmd) = (message.netfn_raw(), message.cmd());
@@ -66,7 +66,7 @@ impl Dialog {
 }
 
 /// The place that `ipmi_rs_core` names.
-pub(crate) fn target(address: Address, channel: Channel) -> Target {
+pub(crate) fn core_target(address: Address, channel: Channel) -> Target {
     Target::behind(channel.value(), address.0)
 }
 
@@ -93,7 +93,7 @@ const GET_SDR: u8 = 0x23;
 const GET_SEL_ALLOCATION_INFO: u8 = 0x41;
 
 /// Whether the parser behind a command can take this response.
-fn has_readable_shape(net_fn_number: u8, cmd: u8, data: &[u8]) -> bool {
+pub(crate) fn has_readable_shape(net_fn_number: u8, cmd: u8, data: &[u8]) -> bool {
     match (net_fn_number, cmd) {
         (net_fn::STORAGE, GET_SDR_REPOSITORY_INFO) => data.len() >= 14,
         (net_fn::STORAGE, GET_SDR_REPOSITORY_ALLOCATION_INFO | GET_SEL_ALLOCATION_INFO) => {

@@ -249,11 +249,11 @@ impl Dialog {
     /// Slots that are empty are left out; user 1 and users without a name that may log in are
     /// not, since anybody can use them.
     pub async fn users(&self, channel: u8) -> Result<Vec<User>> {
-        let first = self.user_access(channel, 1).await?;
+        let (first_id, first) = self.first_user(channel).await?;
         let mut users = Vec::new();
-        for id in 1..=first.highest_user.max(1) {
+        for id in first_id..=first.highest_user.max(first_id) {
             let access = match id {
-                1 => Some(first),
+                _ if id == first_id => Some(first),
                 _ => present(self.user_access(channel, id).await)?,
             };
             let Some(access) = access else { continue };
@@ -264,6 +264,17 @@ impl Dialog {
             }
         }
         Ok(users)
+    }
+}
+
+impl Dialog {
+    /// The first user the BMC knows on a channel, 1 or else 2: it says how many there are.
+    pub(super) async fn first_user(&self, channel: u8) -> Result<(u8, UserAccess)> {
+        match present(self.user_access(channel, 1).await)? {
+            Some(access) => Ok((1, access)),
+            // The user without a name is no user at some BMCs.
+            None => Ok((2, self.user_access(channel, 2).await?)),
+        }
     }
 }
 

@@ -284,8 +284,14 @@ impl LogText {
 
 impl Open {
     fn new(path: &Path) -> io::Result<Self> {
-        // What a console prints is for its owner only.
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        // What a console prints is for its owner only. A pipe or device that nobody reads is not
+        // waited for, and a terminal stays what it is.
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)?;
         let metadata = file.metadata()?;
         let mut open = Open { file, len: metadata.len(), rotates: metadata.is_file() };
         if open.rotates && open.len > 0 && !ends_with_newline(path, open.len) {

@@ -43,20 +43,20 @@ impl bmclink_command {
 ///
 /// Names, what each takes (in brackets when it can be left out), and what it gives:
 ///
-/// - raw: net_fn, cmd, [lun], [data] -> completion_code, data. Any command, see bmclink_bmc_raw.
+/// - raw: net_fn, cmd, [lun], [data] -> completion_code, data (bytes). See bmclink_bmc_raw.
 /// - device_id -> device_id, device_revision, provides_device_sdrs, busy, firmware_revision,
-///   ipmi_version, additional_device_support, manufacturer_id, product_id,
-///   auxiliary_firmware_revision.
-/// - system_guid -> guid, 16 bytes as sent.
+///   ipmi_version (texts), additional_device_support, manufacturer_id, product_id,
+///   auxiliary_firmware_revision (bytes).
+/// - system_guid -> guid (16 bytes as sent).
 /// - self_test -> result ("passed", "not implemented", "corrupted", "hardware error", "other"),
 ///   detail.
-/// - cold_reset, warm_reset: of the BMC.
+/// - cold_reset, warm_reset. Of the BMC, which ends all sessions.
 /// - chassis_status -> power_on, power_overload, power_interlock, power_fault,
 ///   power_control_fault, restore_policy ("off", "previous", "on"), last_power_event, intrusion,
 ///   front_panel_lockout, drive_fault, cooling_fault, identify ("off", "timed", "on"),
 ///   front_panel_buttons.
-/// - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms] -> power_on when
-///   it was waited for.
+/// - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms] -> power_on (when
+///   it was waited for).
 /// - identify: [seconds] (15, 0 to 255), [on] (1: until it is switched off; 0: off).
 /// - set_power_restore_policy: policy ("off", "previous", "on").
 ///
@@ -139,8 +139,8 @@ pub extern "C" fn bmclink_command_free(command: *mut bmclink_command) -> i32 {
 /// `result` gets what it gave, to be freed with bmclink_result_free; a command that gives nothing
 /// gives a result without rows. `result` may be NULL.
 ///
-/// A completion code other than 0 is BMCLINK_ERR_COMPLETION: see
-/// bmclink_last_error_completion_code. Also fails as bmclink_bmc_connect does, with
+/// A completion code other than 0 is BMCLINK_ERR_COMPLETION, and D4h, which is about the user's
+/// rights, BMCLINK_ERR_PRIVILEGE: see bmclink_last_error_completion_code. Also fails as bmclink_bmc_connect does, with
 /// BMCLINK_ERR_MISUSE for arguments out of range, with BMCLINK_ERR_PEER_MISBEHAVED for a response
 /// that cannot be read, with BMCLINK_ERR_CANCELLED by bmclink_bmc_cancel.
 #[unsafe(no_mangle)]

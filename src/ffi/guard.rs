@@ -103,6 +103,21 @@ impl Answer for *const c_char {
     }
 }
 
+/// A text that may not be there, as it is not when the call failed.
+pub(super) struct MaybeText(pub *const c_char);
+
+impl Answer for MaybeText {
+    type C = *const c_char;
+
+    fn done(self) -> *const c_char {
+        self.0
+    }
+
+    fn failed(_: i32) -> *const c_char {
+        std::ptr::null()
+    }
+}
+
 /// The time a caller is willing to wait: negative is for ever.
 pub(super) fn timeout(ms: i64) -> Duration {
     u64::try_from(ms).map_or(FOREVER, Duration::from_millis)

@@ -11,7 +11,7 @@ use super::handle;
 /// The major number is that of the shared object's name. The minor number grows whenever
 /// something is added. A program works with a library whose major number is the same and whose
 /// minor number is not smaller: see bmclink_abi_version.
-pub const BMCLINK_ABI_VERSION: i32 = 2;
+pub const BMCLINK_ABI_VERSION: i32 = 3;
 
 static VERSION: LazyLock<CString> = LazyLock::new(|| c_string(env!("CARGO_PKG_VERSION")));
 

@@ -223,3 +223,6 @@ fn chassis_status(status: &ChassisStatus) -> Row {
         .with_known("identify", status.identify.map(identify))
         .with_known("front_panel_buttons", status.front_panel_buttons)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::guard::{Count, Number, guard};
+use super::guard::{Count, MaybeText, Number, guard};
 use super::handle::{self, Object, Out};
 use super::table::{Field, Table, Value};
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ pub extern "C" fn bmclink_result_name(
         let result = handle::object(result)?;
         let field =
             usize::try_from(place).ok().and_then(|at| fields(&result.table, row).ok()?.get(at));
-        Ok(field.map_or(std::ptr::null(), |field| field.name.as_ptr()))
+        Ok(MaybeText(field.map_or(std::ptr::null(), |field| field.name.as_ptr())))
     })
 }
 
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn bmclink_result_number(
         let name = unsafe { handle::text(name, "name") }?;
         match find(&result.table, row, name)?.map(|field| &field.value) {
             Some(Value::Number(number)) => out.set(*number),
-            other => return Err(missing(other, "whole number", name)),
+            other => return Err(missing(other, "a whole number", name)),
         }
         Ok(())
     })
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn bmclink_result_real(
             Some(Value::Real(real)) => out.set(*real),
             // Exact up to 2^53, which no command's numbers reach.
             Some(Value::Number(number)) => out.set(*number as f64),
-            other => return Err(missing(other, "number", name)),
+            other => return Err(missing(other, "a number", name)),
         }
         Ok(())
     })
@@ -140,7 +140,8 @@ pub unsafe extern "C" fn bmclink_result_text(
         let result = handle::object(result)?;
         // SAFETY: the caller gives NULL or a text.
         let name = unsafe { handle::text(name, "name") }?;
-        Ok(find(&result.table, row, name)?.map_or(std::ptr::null(), Field::text))
+        let field = find(&result.table, row, name)?;
+        Ok(MaybeText(field.map_or(std::ptr::null(), Field::text)))
     })
 }
 
@@ -193,6 +194,6 @@ fn find<'a>(table: &'a Table, row: u64, name: &str) -> Result<Option<&'a Field>>
 fn missing(found: Option<&Value>, what: &str, name: &str) -> Error {
     match found {
         None => Error::misuse(format!("the row has no {name:?}")),
-        Some(_) => Error::misuse(format!("{name:?} is not a {what}")),
+        Some(_) => Error::misuse(format!("{name:?} is not {what}")),
     }
 }

@@ -1,6 +1,7 @@
 //! The simulated BMC, for programs that have none at hand.
 
 use std::ffi::{c_char, c_void};
+use std::time::Duration;
 
 use super::guard::guard;
 use super::handle::{self, Object, Out};
@@ -122,12 +123,86 @@ pub unsafe extern "C" fn bmclink_sim_set_password(
     })
 }
 
+/// Has BMC `index`, from 0, answer a command `ms` milliseconds late from now on, or, with 0, at
+/// once again. `net_fn` is that of the request. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_sim_set_delay_ms(
+    sim: *mut bmclink_sim,
+    index: u32,
+    net_fn: u8,
+    cmd: u8,
+    ms: u32,
+) -> i32 {
+    guard(|| change(sim, index, Change::Delay(net_fn, cmd, Duration::from_millis(ms.into()))))
+}
+
+/// Has BMC `index`, from 0, answer a command with a completion code, the next `times` times.
+/// `net_fn` is that of the request. Does not block.
+#[unsafe(no_mangle)]
+pub extern "C" fn bmclink_sim_refuse(
+    sim: *mut bmclink_sim,
+    index: u32,
+    net_fn: u8,
+    cmd: u8,
+    completion_code: u8,
+    times: u32,
+) -> i32 {
+    guard(|| change(sim, index, Change::Refuse(net_fn, cmd, completion_code, times)))
+}
+
+/// Has BMC `index`, from 0, do something wrong from now on that real BMCs do: `name` is
+/// NUL-terminated, and one of the names that `bmc_sim --help` lists. An unknown one fails with
+/// BMCLINK_ERR_MISUSE and a text that lists all. Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_sim_misbehave(
+    sim: *mut bmclink_sim,
+    index: u32,
+    name: *const c_char,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a string.
+        let name = unsafe { handle::text(name, "name") }?;
+        change(sim, index, Change::Misbehave(check_misbehaviour(name)?))
+    })
+}
+
+/// Gives what BMC `index`, from 0, counted since it was started: `name` is NUL-terminated and one
+/// of those below, `value` gets the number. Does not block.
+///
+/// datagrams_in, datagrams_out, open_session, rakp1, rakp3, setup_refused, sessions_opened,
+/// sessions_closed, sessions_expired, commands, retransmitted_requests, activate_payload,
+/// deactivate_payload, sol_in, sol_out, sol_retransmits, sol_duplicates_in, bad_auth_code,
+/// unknown_session, dropped: packets and sessions of these kinds, as it sees them.
+///
+/// Fails with BMCLINK_ERR_MISUSE when there is no counter of that name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bmclink_sim_counter(
+    sim: *mut bmclink_sim,
+    index: u32,
+    name: *const c_char,
+    value: *mut u64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a place for a number.
+        let out = unsafe { Out::new(value, "value") }?;
+        // SAFETY: the caller gives NULL or a string.
+        let name = unsafe { handle::text(name, "name") }?;
+        let simulator = &handle::object(sim)?.simulator;
+        let found = counter(simulator, check_index(simulator, index)?, name);
+        out.set(found.ok_or_else(|| Error::misuse(format!("there is no counter {name:?}")))?);
+        Ok(())
+    })
+}
+
 /// What can be done to a simulated BMC.
 enum Change<'a> {
     Reset,
     StealSol,
     Reachable(bool),
     Password(&'a [u8], &'a [u8]),
+    Delay(u8, u8, Duration),
+    Refuse(u8, u8, u8, u32),
+    Misbehave(&'a str),
 }
 
 fn change(sim: *mut bmclink_sim, index: u32, change: Change<'_>) -> Result<()> {
@@ -189,25 +264,72 @@ fn apply(simulator: &Simulator, index: usize, change: Change<'_>) {
         Change::Password(user, password) => {
             simulator.with(index, |bmc, _| bmc.set_password(user, password));
         }
+        Change::Delay(net_fn, cmd, delay) => {
+            simulator.with(index, |bmc, _| bmc.command_delay(net_fn, cmd, delay));
+        }
+        Change::Refuse(net_fn, cmd, code, times) => {
+            simulator.with(index, |bmc, _| bmc.script_completion(net_fn, cmd, code, times));
+        }
+        Change::Misbehave(name) => {
+            simulator.with(index, |bmc, _| bmc.quirks_mut().enable(name));
+        }
     }
 }
 
+#[cfg(feature = "sim")]
+fn check_misbehaviour(name: &str) -> Result<&str> {
+    let all = crate::sim::Misbehaviour::FLAGS;
+    let known = all.contains(&name).then_some(name);
+    known.ok_or_else(|| Error::misuse(format!("{name:?} is none of {}", all.join(", "))))
+}
+
+#[cfg(feature = "sim")]
+macro_rules! counters {
+    ($($name:ident)*) => {
+        fn counter(simulator: &Simulator, index: usize, name: &str) -> Option<u64> {
+            let counted = simulator.with(index, |bmc, _| *bmc.counters());
+            match name {
+                $(stringify!($name) => Some(counted.$name),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+#[cfg(feature = "sim")]
+counters! {
+    datagrams_in datagrams_out open_session rakp1 rakp3 setup_refused
+    sessions_opened sessions_closed sessions_expired commands retransmitted_requests
+    activate_payload deactivate_payload sol_in sol_out sol_retransmits sol_duplicates_in
+    bad_auth_code unknown_session dropped
+}
+
 #[cfg(not(feature = "sim"))]
-use absent::{Simulator, apply, start};
+use absent::{Simulator, apply, check_misbehaviour, counter, start};
 
 /// What stands in for a simulator that was not built: none can ever be started.
 #[cfg(not(feature = "sim"))]
 mod absent {
     use std::net::SocketAddr;
 
-    use super::{Change, Error, Result};
+    use super::{Change, Duration, Error, Result};
 
     pub enum Simulator {}
 
     pub fn apply(simulator: &Simulator, _: usize, change: Change<'_>) {
         // Nobody has one; what could be done to it is only named here.
         let _ = matches!(change, Change::Reachable(true) | Change::Password([], []));
+        let _ = matches!(change, Change::Delay(0, 0, Duration::ZERO) | Change::Refuse(0, 0, 0, 0));
+        let _ = matches!(change, Change::Misbehave(""));
         match *simulator {}
+    }
+
+    pub fn counter(simulator: &Simulator, _: usize, _: &str) -> Option<u64> {
+        match *simulator {}
+    }
+
+    pub fn check_misbehaviour(name: &str) -> Result<&str> {
+        Err(Error::misuse(format!("there is no simulator to do {name:?}")))
     }
 
     impl Simulator {

@@ -82,7 +82,7 @@ impl ManagedSystem {
     fn at_satellite(&mut self, inner: &Message<'_>) -> Vec<Vec<u8>> {
         let mut data = vec![0];
         if inner.net_fn == net_fn::APP && inner.cmd == SEND_MESSAGE {
-            return at_transit(inner);
+            return at_transit(inner, self.options.quirks.bridge_embedded);
         }
         let answer = self.satellite_command(inner, &mut data);
         vec![reply(inner, answer, data)]
@@ -134,8 +134,9 @@ impl ManagedSystem {
     }
 }
 
-/// A Send Message the satellite got: it answers that, and then passes on what comes back.
-fn at_transit(inner: &Message<'_>) -> Vec<Vec<u8>> {
+/// A Send Message the satellite got: it answers that, and then passes on what comes back, or does
+/// so in the answer.
+fn at_transit(inner: &Message<'_>, embedded: bool) -> Vec<Vec<u8>> {
     let carried = match inner.data.split_first() {
         None => Err(CompletionCode::DATA_LENGTH_INVALID.into()),
         Some((channel, _)) if channel & 0x0f != INNER_CHANNEL => Err(UNAVAILABLE),
@@ -145,13 +146,17 @@ fn at_transit(inner: &Message<'_>) -> Vec<Vec<u8>> {
         INNER => Ok(carried),
         _ => Err(NAK),
     });
-    let mut replies = vec![reply(inner, carried.as_ref().map(|_| ()).map_err(|e| *e), vec![0])];
-    if let Ok(carried) = carried {
-        let mut data = vec![0];
-        let answer = inner_command(&carried, &mut data);
-        replies.push(reply(&carried, answer, data));
+    let carried = match carried {
+        Ok(carried) => carried,
+        Err(refusal) => return vec![reply(inner, Err(refusal), vec![0])],
+    };
+    let mut data = vec![0];
+    let answer = inner_command(&carried, &mut data);
+    let answered = reply(&carried, answer, data);
+    if embedded {
+        return vec![reply(inner, Ok(()), [&[0][..], &answered].concat())];
     }
-    replies
+    vec![reply(inner, Ok(()), vec![0]), answered]
 }
 
 /// The commands of the controller at 72h.

@@ -108,6 +108,7 @@ impl Supervisor {
         if let Err(error) = place {
             // Whoever does not wait for it looks at its state.
             let reason = error.clone();
+            self.tell(id, ConsoleChange::Connecting);
             self.tell(id, ConsoleChange::Unconnected { reason, next_try: None });
             return self.done(token, Err(error));
         }
@@ -131,6 +132,11 @@ impl Supervisor {
             self.forget_refusal();
             self.try_kept(id);
         }
+    }
+
+    /// Whether somebody is attached to a console.
+    pub(crate) fn is_attached(&self, id: u64) -> bool {
+        self.links().any(|link| link.id == id && link.kept.is_attached())
     }
 
     /// Runs a console in another way. What is about SOL itself breaks it; the rest breaks nothing.

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use bmclink::sim::{BmcOptions, Misbehaviour, Serial, Simulator, SimulatorOptions};
+use bmclink::sim::{BmcOptions, Misbehaviour, Profile, Serial, Simulator, SimulatorOptions};
 
 use super::client::LONG;
 use crate::support::{BMC_PORT, Program, Scratch, example, loopback_address, require};
@@ -356,12 +356,36 @@ fn ipmitool_bridges_once_and_twice() {
         );
         let reading = bmc.ipmitool("-t 0x2c -b 0 raw 4 0x2d 8");
         assert!(reading.trim_end().ends_with("c0 c0"), "{reading}");
+        // Its own records, not those of the BMC.
+        let list = bmc.ipmitool("-t 0x2c -b 0 sdr elist");
+        assert_eq!(row(&list, 0, "PCH Temp")[2], "ok");
+        assert_eq!(list.lines().count(), 3);
     }
+    // It cannot read a reply embedded in an embedded one.
     let bmc = Bmc::start();
     let twice = "-T 0x2c -B 0 -t 0x72 -b 7";
     assert_says(&bmc.ipmitool(&format!("{twice} mc info")), &["Device ID : 114"]);
     assert_eq!(bmc.ipmitool(&format!("{twice} raw 4 0x2d 1")).trim(), "29 c0 c0");
     assert_says(&bmc.ipmitool_fails("-t 0x44 -b 0 mc info"), &["0x83"]);
+}
+
+#[test]
+fn ipmitool_manages_every_profile_that_can() {
+    for profile in [Profile::OpenBmc, Profile::GoIpmi, Profile::IpmiSim] {
+        let suite = if profile == Profile::IpmiSim { "3" } else { "17" };
+        let bmc = Bmc::with(BmcOptions { profile, ..BmcOptions::default() });
+        for (arguments, wanted) in [
+            ("sdr elist", "Fan1"),
+            ("sel info", "Free Space"),
+            ("fru print 0", "Simulated Server"),
+            ("dcmi asset_tag", "bmclink-asset"),
+            ("-t 0x2c -b 0 mc info", "Device ID : 80"),
+        ] {
+            let mut command = bmc.ipmitool_as("admin", "password", &["-C", suite]);
+            command.args(arguments.split(' '));
+            assert_says(&Program::run(command, LONG).success(), &[wanted]);
+        }
+    }
 }
 
 #[test]

@@ -423,7 +423,7 @@ pub(crate) mod tests {
         assert_eq!((analog.factors.m, analog.normal), (60, [Some(90), None, None]));
         assert_eq!(analog.range, [255, 0]);
         assert_eq!(analog.thresholds, [None, Some(10), None, Some(200), None, None]);
-        assert_eq!(record.sensors(), [sensor.clone()]);
+        assert_eq!(record.sensors(), std::slice::from_ref(sensor));
     }
 
     #[test]

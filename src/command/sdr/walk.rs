@@ -316,7 +316,17 @@ impl Walk {
             return Ok(Part::Refused(Error::with_text(ErrorKind::PeerMisbehaved, text)));
         };
         let request = [r0, r1, i0, i1, offset, want as u8];
-        let reply = dialog.reply(commands.net_fn, commands.get, &request).await?;
+        let reply = match dialog.reply(commands.net_fn, commands.get, &request).await {
+            // Controllers behind the BMC leave unanswered what is too long for their bus.
+            Err(error)
+                if error.kind() == ErrorKind::TimedOut
+                    && dialog.target().is_bridged()
+                    && !dialog.is_late() =>
+            {
+                return Ok(Part::TooLong(error));
+            }
+            reply => reply?,
+        };
         let error = || Error::completion(reply.completion_code, None);
         Ok(match reply.completion_code.0 {
             0 => {

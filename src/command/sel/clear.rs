@@ -46,8 +46,12 @@ impl Dialog {
         let mut log = self.sel_entries(None).await?;
         let mut refused = Error::new(ErrorKind::Internal);
         for _ in 0..TRIES {
-            let reservation = self.reserve_sel_erased().await?;
+            let mut reservation = self.reserve_sel_erased().await?;
+            // A BMC that wants one for reading, too: a second one would cancel this one.
+            let shared = log.reservation != 0;
+            log.reservation = if shared { reservation } else { 0 };
             self.read_what_was_added(&mut log).await?;
+            reservation = if shared { log.reservation } else { reservation };
             refused = match self.begin_clear(reservation).await? {
                 Begun::Complete => return Ok(log),
                 Begun::InProgress => {
@@ -74,12 +78,14 @@ impl Dialog {
         for _ in 0..TRIES {
             let [r0, r1] = self.reserve_sel_erased().await?.to_le_bytes();
             let [i0, i1] = mark.record_id.to_le_bytes();
-            match self.sel_entry(mark.record_id, None).await? {
+            let mut own = u16::from_le_bytes([r0, r1]);
+            match self.sel_entry(mark.record_id, None, &mut own).await? {
                 Answer::Entry { entry, .. } if entry.mark() == mark => {}
                 // What was asked for without an answer has been done.
                 _ if sent => return Ok(()),
                 _ => return Err(gone()),
             }
+            let [r0, r1] = own.to_le_bytes();
             let request = [r0, r1, i0, i1];
             refused = match self.act(DELETE_SEL_ENTRY, &request).await {
                 Ok(reply) => match reply.completion_code {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::dialog::Dialog;
 use super::super::reply::Fields;
-use super::{ERASING, NOT_PRESENT, SelClock, SelEntry, SelInfo, SelMark, own_text};
+use super::{CANCELLED, ERASING, NOT_PRESENT, SelClock, SelEntry, SelInfo, SelMark, own_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wire::message::{CompletionCode, net_fn};
 
@@ -16,6 +16,8 @@ const LAST: u16 = 0xffff;
 const RESTARTS: u32 = 4;
 /// A log to which entries are added is looked at again so often.
 const LOOKS: u32 = 8;
+/// So often a reservation is made for one entry.
+const RESERVATIONS: u32 = 4;
 /// How often is asked whether the log is erased, and for how long.
 pub(super) const ERASE_PACE: Duration = Duration::from_millis(500);
 pub(super) const ERASE_LIMIT: Duration = Duration::from_secs(60);
@@ -34,6 +36,8 @@ pub struct SelLog {
     pub(super) since: Option<SelMark>,
     /// What the BMC said of the log when the last entry was read.
     pub(super) info: Option<SelInfo>,
+    /// For BMCs that want one even for reading.
+    pub(super) reservation: u16,
 }
 
 impl SelLog {
@@ -63,7 +67,8 @@ impl Dialog {
             Err(error) => return Err(error),
         };
         let entries = Vec::new();
-        let mut log = SelLog { entries, clock, restarted: false, since, info: None };
+        let mut log =
+            SelLog { entries, clock, restarted: false, since, info: None, reservation: 0 };
         for _ in 0..LOOKS {
             let info = self.sel_info_if_any().await?;
             if info.is_some_and(|info| info.entry_count == 0) {
@@ -100,7 +105,7 @@ impl Dialog {
         // Only where the same entry can come twice.
         let mut known = HashSet::new();
         loop {
-            let answer = self.sel_entry(record_id, log.clock.as_ref()).await?;
+            let answer = self.sel_entry(record_id, log.clock, &mut log.reservation).await?;
             let next = match answer {
                 Answer::Entry { next, entry } => match from.take() {
                     Some(mark) if entry.mark() == mark => Some(next),
@@ -137,16 +142,19 @@ impl Dialog {
         }
     }
 
-    /// Get SEL Entry (§31.5), waiting for an erasure that is under way.
+    /// Get SEL Entry (§31.5), waiting for an erasure that is under way, and with a reservation
+    /// where the BMC wants one: it must not for a whole entry.
     pub(super) async fn sel_entry(
         &self,
         record_id: u16,
-        clock: Option<&SelClock>,
+        clock: Option<SelClock>,
+        reservation: &mut u16,
     ) -> Result<Answer> {
         let [i0, i1] = record_id.to_le_bytes();
-        let end = self.now() + ERASE_LIMIT;
+        let (end, mut reserved) = (self.now() + ERASE_LIMIT, 0);
         loop {
-            let request = [0, 0, i0, i1, 0, 0xff];
+            let [r0, r1] = reservation.to_le_bytes();
+            let request = [r0, r1, i0, i1, 0, 0xff];
             let reply = self.reply(net_fn::STORAGE, GET_SEL_ENTRY, &request).await?;
             match reply.completion_code {
                 CompletionCode::SUCCESS => {
@@ -155,9 +163,14 @@ impl Dialog {
                     let [own0, own1, ..] = bytes;
                     let own = u16::from_le_bytes([own0, own1]);
                     let number = if record_id == FIRST { own } else { record_id };
-                    return Ok(Answer::Entry { next, entry: SelEntry::new(number, bytes, clock) });
+                    let entry = SelEntry::new(number, bytes, clock.as_ref());
+                    return Ok(Answer::Entry { next, entry });
                 }
                 CompletionCode(NOT_PRESENT) => return Ok(Answer::Missing),
+                CompletionCode(CANCELLED) if reserved < RESERVATIONS => {
+                    reserved += 1;
+                    *reservation = self.reserve_sel().await?;
+                }
                 CompletionCode(ERASING) if self.now() < end => self.pause(ERASE_PACE).await?,
                 code => return Err(Error::completion(code, own_text(code.0))),
             }

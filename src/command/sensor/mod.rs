@@ -38,7 +38,7 @@ pub enum ReadingStatus {
     Unavailable,
     /// The BMC does not look at it.
     ScanningOff,
-    /// It belongs to software, or to a controller that cannot be reached.
+    /// It belongs to software, which cannot be asked.
     NotAccessible,
 }
 

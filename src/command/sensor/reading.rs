@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::super::dialog::Dialog;
 use super::super::reply::{Fields, is_of_one_command};
-use super::super::sdr::{SdrRepository, Sensor};
+use super::super::sdr::{SdrRepository, Sensor, SensorOwner};
 use super::{Factors, Linearization, ReadingStatus, SensorReading, Severity, Thresholds};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wire::message::{BMC_ADDRESS, net_fn};
+use crate::session::Target;
+use crate::wire::message::net_fn;
+use crate::wire::session_command::cmd;
 
 const GET_SENSOR_READING_FACTORS: u8 = 0x23;
 const GET_SENSOR_HYSTERESIS: u8 = 0x25;
@@ -133,10 +135,12 @@ impl Dialog {
     /// Asks every sensor that has readings, each at its owner. One that fails has its error in
     /// its own row; the call fails only when the session does.
     ///
-    /// A sensor that does not answer at all costs 5 s. When the time is over, the rows that are
-    /// left say `TimedOut`.
+    /// Those of other controllers are asked by way of the BMC. A sensor that does not answer at
+    /// all costs 5 s. When the time is over, the rows that are left say `TimedOut`.
     pub async fn sensors(&self, repository: &SdrRepository) -> Result<Vec<SensorRow>> {
         let mut rows = Vec::with_capacity(repository.sensors.len());
+        // That a session takes its time to come up is no sensor's fault.
+        self.reply(net_fn::APP, cmd::GET_DEVICE_ID, &[]).await?;
         let patient = self.within(SENSOR_LIMIT);
         for sensor in &repository.sensors {
             let result = match self.is_late() {
@@ -153,11 +157,10 @@ impl Dialog {
         Ok(rows)
     }
 
-    /// The dialog with the controller a sensor belongs to; `None` for one of software, and for
-    /// controllers behind the BMC.
+    /// The dialog with the controller a sensor belongs to; `None` for one of software.
     fn at_owner(&self, sensor: &Sensor) -> Option<Dialog> {
-        let owner = sensor.owner;
-        (owner.address == BMC_ADDRESS).then(|| self.at_lun(owner.lun))
+        let SensorOwner { address, channel, lun } = sensor.owner;
+        Target::owner(address, channel, lun).map(|target| self.at(target))
     }
 
     async fn value_of(&self, sensor: &Sensor, raw: u8) -> Result<Option<f64>> {
@@ -225,11 +228,21 @@ mod tests {
             async |dialog| dialog.sensor_reading(&far).await,
             |request| {
                 lun = Some(request.target.lun_number());
+                assert!(!request.target.is_bridged());
                 reply(0, &[1, 0xc0, 0])
             },
         );
         assert!(asked.is_ok());
         assert_eq!(lun, Some(2));
+        let behind = sensor(|bytes| bytes[5..7].copy_from_slice(&[0x2c, 0x61]));
+        let asked = play(
+            async |dialog| dialog.sensor_reading(&behind).await,
+            |request| {
+                assert_eq!(request.target, Target::behind(6, 0x2c).lun(1));
+                reply(0, &[1, 0xc0, 0])
+            },
+        );
+        assert!(asked.is_ok());
         let software = sensor(|bytes| bytes[5] = 0x41);
         let asked = play(
             async |dialog| dialog.sensor_reading(&software).await,
@@ -268,10 +281,10 @@ mod tests {
         let repository = SdrRepository::of_records(&records);
         let rows = play(
             async |dialog| dialog.sensors(&repository).await,
-            |request| match request.data[0] {
-                1 => reply(0xcb, &[]),
-                2 => Err(Error::new(ErrorKind::TimedOut)),
-                3 => reply(0, &[]),
+            |request| match request.data.first() {
+                Some(1) => reply(0xcb, &[]),
+                Some(2) => Err(Error::new(ErrorKind::TimedOut)),
+                Some(3) => reply(0, &[]),
                 _ => reply(0, &[88, 0xc0, 0x02]),
             },
         );

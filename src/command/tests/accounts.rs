@@ -17,6 +17,8 @@ const CHANNEL_INFO: u8 = 0x42;
 /// A BMC with users 1 to 4: none, "admin", an empty slot, and one that is not there; LANs 1 and 8.
 struct Users {
     written: Vec<Asked>,
+    /// The channel that has no users, and whether user 1 is none.
+    without: (u8, bool),
     /// Refuses this command with this first data byte.
     refuses: Option<(u8, u8)>,
     secret: Vec<Secrecy>,
@@ -24,7 +26,7 @@ struct Users {
 
 impl Users {
     fn new() -> Self {
-        Users { written: Vec::new(), refuses: None, secret: Vec::new() }
+        Users { written: Vec::new(), without: (0, false), refuses: None, secret: Vec::new() }
     }
 
     fn answer(&mut self, request: &Request) -> Result<Reply> {
@@ -36,6 +38,8 @@ impl Users {
                 2 => reply(0, &[1, 4, 1, 0]),
                 _ => reply(0xcc, &[]),
             },
+            GET_ACCESS if data[0] == self.without.0 => reply(0xcc, &[]),
+            GET_ACCESS if data[1] == 1 && self.without.1 => reply(0xcc, &[]),
             GET_ACCESS if data[1] == 4 => reply(0xcb, &[]),
             GET_ACCESS if data[1] == 2 => reply(0, &[4, 0x42, 1, 0x14]),
             GET_ACCESS => reply(0, &[4, 0x82, 1, 0x0f]),
@@ -90,6 +94,20 @@ fn a_human_gets_no_ipmi_unless_that_is_said() {
         assert_eq!(bmc.secret[2], Secrecy::Secret);
         assert_eq!(bmc.written[3].2[2], 3);
     }
+}
+
+#[test]
+fn a_bmc_without_user_1_and_a_channel_without_users_are_fine() {
+    let mut bmc = Users::new();
+    bmc.without = (8, true);
+    let user = NewUser::human("jo", b"secret", PrivilegeLevel::Operator);
+    let create = async |dialog: Dialog| dialog.create_user(user).await;
+    assert_eq!(play(create, |request| bmc.answer(request)), Ok(3));
+    let access: Vec<_> = bmc.written.iter().filter(|(_, cmd, _)| *cmd == SET_ACCESS).collect();
+    assert_eq!(access, [&(6, SET_ACCESS, vec![0x81, 3, 3])]);
+    let list = async |dialog: Dialog| dialog.users(14).await;
+    let users = play(list, |request| bmc.answer(request)).expect("listed");
+    assert_eq!(users.iter().map(|user| user.id).collect::<Vec<_>>(), [2]);
 }
 
 #[test]

@@ -113,6 +113,14 @@ fn bridging_is_wrong_in_some_ways() {
     assert_eq!((code, later.len()), (0, 0));
     assert_eq!((answer.cmd, answer.from_address, answer.data[1]), (0x01, 0x2c, 0x50));
     assert_eq!(answer.rq_seq, RqSeq::new(5));
+    // Behind the satellite, one in the other.
+    let inner = [&[TRACK | 7][..], &carried(0x72, 0, APP, 0x01, &[])].concat();
+    let (_, embedded, later) =
+        send(&mut console, TRACK, &carried(0x2c, 0, APP, SEND_MESSAGE, &inner));
+    let transit = Message::decode(&embedded).unwrap();
+    assert_eq!((transit.cmd, transit.data[0], later.len()), (SEND_MESSAGE, 0, 0));
+    let innermost = Message::decode(&transit.data[1..]).unwrap();
+    assert_eq!((innermost.cmd, innermost.data[1]), (0x01, 0x72));
 }
 
 #[test]

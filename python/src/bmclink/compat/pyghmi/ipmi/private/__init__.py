@@ -1,0 +1,1 @@
+"""What programs use although it is called private."""
