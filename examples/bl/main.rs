@@ -16,6 +16,7 @@ mod channel;
 mod chassis;
 mod dcmi;
 #[path = "../console/escape.rs"]
+#[allow(dead_code)]
 mod escape;
 mod events;
 mod fru;

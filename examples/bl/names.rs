@@ -199,7 +199,7 @@ pub fn seconds_of(text: &str) -> Option<u32> {
     };
     let [month, day, year] = numbers(date, '/')?;
     let [hour, minute, second] = numbers(time.trim(), ':')?;
-    let in_range = (1970..=2105).contains(&year)
+    let in_range = (1970..=2106).contains(&year)
         && (0..24).contains(&hour)
         && (0..60).contains(&minute)
         && (0..60).contains(&second);

@@ -70,15 +70,39 @@ fn deactivate(link: &mut Link, instance: u8) -> Outcome {
 
 // Settings
 
-/// A parameter as bytes; a few are optional.
-fn parameter(link: &mut Link, channel: u8, number: u8, name: &str) -> Outcome<Option<Vec<u8>>> {
+/// A parameter as bytes, zeros where the BMC has none.
+fn parameter<const N: usize>(link: &mut Link, channel: u8, number: u8) -> Outcome<[u8; N]> {
+    Ok(optional(link, channel, number, "")?.unwrap_or([0; N]))
+}
+
+/// The same; `None` where the BMC has none, which is said with the words behind it.
+fn optional<const N: usize>(
+    link: &mut Link,
+    channel: u8,
+    number: u8,
+    instead: &str,
+) -> Outcome<Option<[u8; N]>> {
+    const NAMES: [&str; 9] = [
+        "Set In Progress",
+        "Enable",
+        "Authentication",
+        "Character Interval",
+        "Retry",
+        "Nonvolatile Bitrate",
+        "Volatile Bitrate",
+        "Payload Channel",
+        "Payload Port",
+    ];
+    let name = NAMES.get(usize::from(number)).unwrap_or(&"Unknown");
     let reply = link.ask(TRANSPORT, GET_SOL_PARAMETER, &[channel, number, 0, 0])?;
     let what = format!("Error requesting SOL parameter '{name} ({number})'");
     let reply = reply.map_err(|error| Failure::of(&what, &error))?;
     match reply.completion_code.0 {
-        0 => Ok(reply.data.get(1..).map(<[u8]>::to_vec)),
-        // There is no such parameter.
-        0x80 => Ok(None),
+        0 => Ok(reply.data.get(1..).and_then(|data| data.first_chunk().copied())),
+        0x80 => {
+            warn(format!("Info: SOL parameter '{name} ({number})' not supported{instead}"));
+            Ok(None)
+        }
         _ => {
             let why = code_text(reply.completion_code);
             Err(Failure::new(format!("{what}: {why}")))
@@ -99,47 +123,41 @@ fn bit_rate(number: u8) -> &'static str {
 }
 
 fn info(link: &mut Link, channel: u8) -> Outcome {
-    let mut rows: Vec<(&str, String)> = Vec::new();
     let truth = |set: bool| if set { "true" } else { "false" }.to_owned();
-    if let Some([state, ..]) = parameter(link, channel, 0, "Set In Progress")?.as_deref() {
-        let names = ["set-complete", "set-in-progress", "commit-write", "unknown"];
-        rows.push(("Set in progress", names[usize::from(state & 3)].to_owned()));
-    }
-    if let Some([enabled, ..]) = parameter(link, channel, 1, "SOL Enable")?.as_deref() {
-        rows.push(("Enabled", truth(enabled & 1 != 0)));
-    }
-    if let Some([who, ..]) = parameter(link, channel, 2, "SOL Authentication")?.as_deref() {
-        rows.push(("Force Encryption", truth(who & 0x80 != 0)));
-        rows.push(("Force Authentication", truth(who & 0x40 != 0)));
-        rows.push(("Privilege Level", privilege(who & 0x0f)));
-    }
-    let name = "Character Accumulate Interval & Send Threshold";
-    if let Some([interval, threshold, ..]) = parameter(link, channel, 3, name)?.as_deref() {
-        rows.push(("Character Accumulate Level (ms)", (u32::from(*interval) * 5).to_string()));
-        rows.push(("Character Send Threshold", threshold.to_string()));
-    }
-    if let Some([count, interval, ..]) = parameter(link, channel, 4, "SOL Retry")?.as_deref() {
-        rows.push(("Retry Count", (count & 7).to_string()));
-        rows.push(("Retry Interval (ms)", (u32::from(*interval) * 10).to_string()));
-    }
-    let name = "SOL Volatile Bit Rate";
-    if let Some([rate, ..]) = parameter(link, channel, 6, name)?.as_deref() {
-        rows.push(("Volatile Bit Rate (kbps)", bit_rate(*rate).to_owned()));
-    }
-    let name = "SOL Non-Volatile Bit Rate";
-    if let Some([rate, ..]) = parameter(link, channel, 5, name)?.as_deref() {
-        rows.push(("Non-Volatile Bit Rate (kbps)", bit_rate(*rate).to_owned()));
-    }
-    if let Some([channel, ..]) = parameter(link, channel, 7, "SOL Payload Channel")?.as_deref() {
-        let csv = link.options.csv;
-        let text = if csv { channel.to_string() } else { format!("{channel} (0x{channel:02x})") };
-        rows.push(("Payload Channel", text));
-    }
-    if let Some([low, high, ..]) = parameter(link, channel, 8, "SOL Payload Port")?.as_deref() {
-        rows.push(("Payload Port", u16::from_le_bytes([*low, *high]).to_string()));
-    }
+    let states = ["set-complete", "set-in-progress", "commit-write", "unknown"];
+    let [state] = parameter(link, channel, 0)?;
+    let [enabled] = parameter(link, channel, 1)?;
+    let [who] = parameter(link, channel, 2)?;
+    let [interval, threshold] = parameter(link, channel, 3)?;
+    let [count, retry] = parameter(link, channel, 4)?;
+    let [rate] = parameter(link, channel, 5)?;
+    let [volatile] = parameter(link, channel, 6)?;
+    let instead = format!(" - defaulting to 0x{channel:02x}");
+    let [payload] = optional(link, channel, 7, &instead)?.unwrap_or([channel]);
+    let port = link.options.port;
+    let instead = format!(" - defaulting to {port}");
+    let port = optional(link, channel, 8, &instead)?.map_or(port, u16::from_le_bytes);
+    let payload = match link.options.csv {
+        true => payload.to_string(),
+        false => format!("{payload} (0x{payload:02x})"),
+    };
+    let rows = [
+        ("Set in progress", states[usize::from(state & 3)].to_owned()),
+        ("Enabled", truth(enabled & 1 != 0)),
+        ("Force Encryption", truth(who & 0x80 != 0)),
+        ("Force Authentication", truth(who & 0x40 != 0)),
+        ("Privilege Level", privilege(who & 0x0f)),
+        ("Character Accumulate Level (ms)", (u32::from(interval) * 5).to_string()),
+        ("Character Send Threshold", threshold.to_string()),
+        ("Retry Count", (count & 7).to_string()),
+        ("Retry Interval (ms)", (u32::from(retry) * 10).to_string()),
+        ("Volatile Bit Rate (kbps)", bit_rate(volatile).to_owned()),
+        ("Non-Volatile Bit Rate (kbps)", bit_rate(rate).to_owned()),
+        ("Payload Channel", payload),
+        ("Payload Port", port.to_string()),
+    ];
     if link.options.csv {
-        out!("{}", rows.into_iter().map(|(_, value)| value).collect::<Vec<_>>().join(","));
+        out!("{}", rows.map(|(_, value)| value).join(","));
         return Ok(());
     }
     rows.iter().for_each(|(name, value)| out!("{name:<31} : {value}"));
@@ -190,19 +208,19 @@ fn setting(link: &mut Link, channel: u8, name: &str, value: &str) -> Outcome<Sol
             SolSetting::Authentication(who)
         }
         "character-accumulate-level" => {
-            let [_, threshold] = pair(link, channel, 3)?;
+            let [_, threshold] = parameter(link, channel, 3)?;
             SolSetting::CharacterAccumulate(up_to(255)?, threshold)
         }
         "character-send-threshold" => {
-            let [interval, _] = pair(link, channel, 3)?;
+            let [interval, _] = parameter(link, channel, 3)?;
             SolSetting::CharacterAccumulate(interval, up_to(255)?)
         }
         "retry-count" => {
-            let [_, interval] = pair(link, channel, 4)?;
+            let [_, interval] = parameter(link, channel, 4)?;
             SolSetting::Retry(up_to(7)?, interval)
         }
         "retry-interval" => {
-            let [count, _] = pair(link, channel, 4)?;
+            let [count, _] = parameter(link, channel, 4)?;
             SolSetting::Retry(count & 7, up_to(255)?)
         }
         "non-volatile-bit-rate" => SolSetting::BitRate(rate(name, value)?),
@@ -212,19 +230,13 @@ fn setting(link: &mut Link, channel: u8, name: &str, value: &str) -> Outcome<Sol
 }
 
 fn authentication(link: &mut Link, channel: u8) -> Outcome<SolAuthentication> {
-    let data = parameter(link, channel, 2, "SOL Authentication")?.unwrap_or_default();
-    let who = data.first().copied().unwrap_or(0);
+    let [who] = parameter(link, channel, 2)?;
     Ok(SolAuthentication {
         force_encryption: who & 0x80 != 0,
         force_authentication: who & 0x40 != 0,
         // Less than user is none that could be written.
         privilege: PrivilegeLevel::from_number((who & 0x0f).max(2)),
     })
-}
-
-fn pair(link: &mut Link, channel: u8, number: u8) -> Outcome<[u8; 2]> {
-    let data = parameter(link, channel, number, "SOL parameter")?.unwrap_or_default();
-    Ok(data.first_chunk().copied().unwrap_or_default())
 }
 
 fn level(name: &str, value: &str) -> Outcome<PrivilegeLevel> {
