@@ -82,7 +82,8 @@ fn pairs(text: &str) -> HashMap<String, String> {
 #[test]
 fn key_and_value_parsers_find_their_keys() {
     let simulator = simulator();
-    let wanted: [(&[&str], &[(&str, &str)]); 5] = [
+    type Wanted = &'static [(&'static str, &'static str)];
+    let wanted: [(&[&str], Wanted); 5] = [
         (
             &["lan", "print"],
             &[("IP Address Source", "Static Address"), ("IP Address", "192.0.2.10")],

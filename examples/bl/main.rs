@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let ended = match options::parse(arguments) {
         Ok(Parsed::Run(options)) => {
             start_log(options.verbose);
-            run(options)
+            run(*options)
         }
         Ok(Parsed::Help) => {
             usage::all();

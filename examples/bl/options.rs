@@ -20,7 +20,7 @@ const WITHOUT_VALUE: &[u8] = b"hVvcEKYa46gsZ";
 
 /// What the command line asks for.
 pub enum Parsed {
-    Run(Options),
+    Run(Box<Options>),
     Help,
     Version,
 }
@@ -92,7 +92,7 @@ pub fn parse(arguments: Vec<OsString>) -> Outcome<Parsed> {
     if given.has(b'V') {
         return Ok(Parsed::Version);
     }
-    read(&given).map(Parsed::Run)
+    read(&given).map(|options| Parsed::Run(Box::new(options)))
 }
 
 /// Options may stand anywhere, with their values attached or not; behind the first word of the

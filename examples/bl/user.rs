@@ -144,10 +144,7 @@ fn set_password(link: &mut Link, id: u8, rest: &[&str]) -> Outcome {
 /// Who asks for a cipher suite or version by name knows what it does to a password.
 fn password_options(link: &Link, twenty_bytes: bool) -> PasswordOptions {
     let in_clear = link.options.suites.is_some() || link.options.version != Default::default();
-    let mut options = PasswordOptions::default();
-    options.twenty_bytes = twenty_bytes;
-    options.in_clear = in_clear;
-    options
+    PasswordOptions { in_clear, twenty_bytes }
 }
 
 fn test(link: &mut Link, id: u8, size: &str, password: Option<&str>) -> Outcome {
