@@ -30,6 +30,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use bmclink::sim::{BmcOptions, Serial, Simulator, SimulatorOptions};
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
 use support::{Program, Scratch, example, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -267,6 +271,29 @@ fn a_console_on_a_terminal_knows_its_escapes_and_who_has_it() {
     program.write(b"\r&.");
     let finished = program.finish(LONG);
     assert!(finished.output.contains("[terminated ipmitool]"), "{}", finished.output);
+}
+
+#[test]
+fn the_terminal_is_as_before_whatever_ends_the_console() {
+    let simulator = simulator();
+    for quits in [true, false] {
+        let pty = openpty(None, None).expect("a terminal");
+        let settings = || tcgetattr(&pty.slave).expect("a terminal's settings");
+        let before = settings();
+        let end = || pty.slave.try_clone().expect("a descriptor");
+        let mut command = bl(&simulator);
+        command.args(["-P", "password", "sol", "activate"]);
+        let mut child = command.stdin(end()).stdout(end()).spawn().expect("it starts");
+        let is_raw = || !settings().local_flags.contains(LocalFlags::ICANON);
+        assert!(wait_until(LONG, is_raw));
+        match quits {
+            true => drop(nix::unistd::write(&pty.master, b"~.").expect("written")),
+            false => kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("it runs"),
+        }
+        let status = child.wait().expect("our own child");
+        assert_eq!(status.code(), Some(i32::from(!quits)));
+        assert_eq!(settings(), before);
+    }
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn main() -> ExitCode {
             out!("bl (bmclink) version {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
+        Ok(Parsed::Types) => {
+            usage::types();
+            Ok(())
+        }
         Err(failure) => Err(failure),
     };
     match ended {
@@ -83,7 +87,7 @@ fn start_log(verbose: u8) {
 }
 
 fn run(options: Options) -> Outcome {
-    let words: Vec<String> = options.command.clone();
+    let words = options.command.clone();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let Some((command, rest)) = words.split_first() else {
         usage::all();

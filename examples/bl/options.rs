@@ -23,6 +23,8 @@ pub enum Parsed {
     Run(Box<Options>),
     Help,
     Version,
+    /// The types that `-o` takes.
+    Types,
 }
 
 /// The options and the command.
@@ -48,7 +50,8 @@ pub struct Options {
     pub csv: bool,
     pub verbose: u8,
     pub sdr_file: Option<String>,
-    pub command: Vec<String>,
+    /// Zeroed, as a password may be among them.
+    pub command: Zeroizing<Vec<String>>,
 }
 
 /// What was given, before it is looked into.
@@ -57,6 +60,18 @@ struct Given {
     values: Vec<(u8, OsString)>,
     flags: Vec<u8>,
     command: Vec<OsString>,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        let values = self.values.drain(..).map(|(_, value)| value);
+        values.chain(self.command.drain(..)).for_each(forget);
+    }
+}
+
+/// Zeroes a word: it may have been a secret.
+fn forget(word: OsString) {
+    drop(Zeroizing::new(word.into_vec()));
 }
 
 impl Given {
@@ -92,6 +107,9 @@ pub fn parse(arguments: Vec<OsString>) -> Outcome<Parsed> {
     if given.has(b'V') {
         return Ok(Parsed::Version);
     }
+    if matches!(given.text(b'o').as_deref(), Some("list" | "help")) {
+        return Ok(Parsed::Types);
+    }
     read(&given).map(|options| Parsed::Run(Box::new(options)))
 }
 
@@ -115,6 +133,8 @@ fn split(arguments: Vec<OsString>) -> Outcome<Given> {
             given.command.push(argument);
             continue;
         }
+        let letters = Zeroizing::new(letters.to_vec());
+        forget(argument);
         for (at, letter) in letters.iter().enumerate() {
             if WITHOUT_VALUE.contains(letter) {
                 given.flags.push(*letter);
@@ -201,7 +221,9 @@ fn read(given: &Given) -> Outcome<Options> {
         csv: given.has(b'c'),
         verbose: given.flags.iter().filter(|flag| **flag == b'v').count().min(9) as u8,
         sdr_file: given.text(b'S'),
-        command: given.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        command: Zeroizing::new(
+            given.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        ),
     })
 }
 
@@ -256,15 +278,6 @@ fn auth_type(given: &Given) -> Outcome<Option<AuthType>> {
 fn quirk(given: &Given) -> Outcome<Option<Quirk>> {
     let Some(text) = given.text(b'o') else { return Ok(None) };
     match text.as_str() {
-        "list" | "help" => {
-            let names: Vec<_> =
-                Quirk::ALL.iter().map(|quirk| format!("\t{}", quirk.name())).collect();
-            Err(Failure::new(format!(
-                "\nOEM Support:\n\tsupermicro\n\tquanta\n\tintelplus\n\ticts\n\ti82571spt\n\
-                 \tintelwv2, ibm, kontron: nothing needed\nAnd the library's own:\n{}\n",
-                names.join("\n")
-            )))
-        }
         // What ipmitool does for these, nobody needs here.
         "intelwv2" | "ibm" | "kontron" => Ok(None),
         name => match name.parse() {

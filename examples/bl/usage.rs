@@ -5,6 +5,14 @@ pub fn all() {
     out!("{}", text());
 }
 
+/// What can be behind `-o`: ipmitool's names, and the library's own.
+pub fn types() {
+    let own: Vec<_> = bmclink::Quirk::ALL.iter().map(|quirk| quirk.name()).collect();
+    out!("OEM Support: supermicro quanta intelplus icts i82571spt");
+    out!("Nothing has to be done for: intelwv2 ibm kontron");
+    out!("More: {}", own.join(" "));
+}
+
 pub fn text() -> String {
     format!("{OPTIONS}\n{}", commands())
 }
