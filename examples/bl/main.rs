@@ -96,6 +96,9 @@ fn run(options: Options) -> Outcome {
     let known = find(command).ok_or_else(|| {
         Failure::new(format!("Invalid command: {command}\n{}", usage::commands()))
     })?;
+    if words.starts_with(&["sol", "activate"]) {
+        sol_activate::end_on_signals()?;
+    }
     let mut link = Link::new(options)?;
     known(&mut link, rest)
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ pub fn run(link: &mut Link, instance: u8) -> Outcome {
     }
     terminal::restore_on_panic();
     let (ends, end) = mpsc::channel();
-    end_on_signals(ends.clone())?;
+    *attached() = Some(ends.clone());
     let mut config = ConsoleConfig::default().instance(instance).take_over(TakeOver::Never);
     config.input_len = PASTE_LEN;
     let login_time = link.login_time();
@@ -95,17 +95,27 @@ fn not_activated(error: &Error) -> Failure {
     Failure::new(format!("{line}\nbl: try: {}", error.advice()))
 }
 
-/// Signals are blocked and one thread waits for them, so that the terminal is put back.
-fn end_on_signals(ends: mpsc::Sender<End>) -> Outcome {
+/// Who is told of a signal: nobody before there is a console.
+fn attached() -> MutexGuard<'static, Option<mpsc::Sender<End>>> {
+    static ATTACHED: Mutex<Option<mpsc::Sender<End>>> = Mutex::new(None);
+    ATTACHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has signals blocked and waited for by one thread, so that the terminal is put back.
+///
+/// Call before any other thread is started, the engine's too: those would take them instead.
+pub fn end_on_signals() -> Outcome {
     let all = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
     let signals: SigSet = all.into_iter().collect();
     let failed = |error: io::Error| Failure::new(format!("bl: cannot wait for signals: {error}"));
     signals.thread_block().map_err(|error| failed(error.into()))?;
     let wait = move || {
         if signals.wait().is_ok() {
-            let _ = ends.send(End::Signal);
-            // Whoever is stuck, in standard output for one, does not keep us.
-            thread::sleep(CLOSE_TIME * 2);
+            let ends = attached().clone();
+            if ends.is_some_and(|ends| ends.send(End::Signal).is_ok()) {
+                // Whoever is stuck, in standard output for one, does not keep us.
+                thread::sleep(CLOSE_TIME * 2);
+            }
             terminal::exit(1);
         }
     };

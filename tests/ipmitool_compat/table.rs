@@ -167,12 +167,6 @@ pub const CONTROLLER: &[Row] = &[
             ),
         ],
     ),
-    same("-I lan mc info"),
-    same("-I lan -A MD5 chassis power status"),
-    same("-C 3 raw 6 1"),
-    same("-L USER chassis power status"),
-    same("-L USER chassis power off"),
-    differs("-P wrong mc info", &[Why("the cause is said before that line"), Usage]),
     same("session info active"),
     same("session info all"),
     same("session info handle 1"),
@@ -182,6 +176,12 @@ pub const CONTROLLER: &[Row] = &[
     same("session info bogus"),
     same("session info"),
     same("session"),
+    same("-I lan mc info"),
+    same("-I lan -A MD5 chassis power status"),
+    same("-C 3 raw 6 1"),
+    same("-L USER chassis power status"),
+    same("-L USER chassis power off"),
+    differs("-P wrong mc info", &[Why("the cause is said before that line"), Usage]),
 ];
 
 pub const SENSORS: &[Row] = &[
