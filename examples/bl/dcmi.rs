@@ -74,9 +74,9 @@ fn reading(link: &mut Link) -> Outcome {
     out!("    Average power reading over sample period: {:>8} Watts", reading.average);
     let time = names::timestamp(reading.timestamp);
     let period = format!("{:08} Seconds.", reading.period.as_secs());
-    out!(
-        "    IPMI timestamp:                           {time}    Sampling period:                          {period}"
-    );
+    // Two in a line, as in ipmitool.
+    part!("    IPMI timestamp:                           {time}");
+    out!("    Sampling period:                          {period}");
     out!("    Power reading state is:                   {state}");
     out!("\n");
     Ok(())

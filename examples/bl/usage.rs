@@ -46,7 +46,8 @@ Each says how it is used when it is given `help`.";
 
 pub const RAW: &str = "RAW Commands:  raw <netfn> <cmd> [data]";
 pub const CHASSIS: &str = "\
-Chassis Commands: status, power, policy, restart_cause, poh, identify, selftest, bootdev, bootparam";
+Chassis Commands: status, power, policy, restart_cause, poh, identify, selftest, bootdev,
+                  bootparam";
 pub const POWER: &str = "chassis power Commands: status, on, off, cycle, reset, diag, soft";
 pub const IDENTIFY: &str = "\
 chassis identify <seconds, 0 is off>

@@ -55,8 +55,6 @@ pub const CHASSIS: &[Row] = &[
     same("chassis status"),
     same("chassis power cycle"),
     same("power on"),
-    same("power on"),
-    same("chassis power cycle"),
     same("power reset"),
     same("power diag"),
     same("chassis identify"),
@@ -106,6 +104,8 @@ pub const CHASSIS: &[Row] = &[
     same("chassis bootparam set bootflag force_pxe"),
     same("chassis bootdev none"),
     same("chassis bootparam get 5"),
+    // Last, because it takes its time.
+    same("chassis power cycle"),
 ];
 
 pub const CONTROLLER: &[Row] = &[
