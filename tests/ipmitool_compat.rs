@@ -9,7 +9,7 @@ mod table;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use bmclink::sim::{Simulator, SimulatorOptions};
+use bmclink::sim::{BmcOptions, Simulator, SimulatorOptions};
 use support::{ADMIN, IpmiSim, SimOptions, example, require};
 use table::Differs::{self, CutFrom, Line, More, Status, Usage, Why};
 use table::Row;
@@ -50,6 +50,26 @@ fn network_and_console_settings_are_the_same() {
 }
 
 #[test]
+fn guids_are_read_the_same_in_whatever_order_they_are_sent() {
+    // Where the version is for SMBIOS, for RFC 4122, and as the specification has it.
+    let places = [
+        [0x40, 0x40, 0x40],
+        [0xf0, 0xf0, 0x20],
+        [0xf0, 0x50, 0xf0],
+        [0x30, 0xf0, 0x40],
+        [0x60, 0x00, 0xf0],
+    ];
+    for [rfc4122, smbios, ipmi] in places {
+        let mut guid = *b"0123456789abcdef";
+        [guid[6], guid[7], guid[9]] = [rfc4122, smbios, ipmi];
+        compare_at_equals(&[table::GUID], guid);
+    }
+    // One that says when it was made.
+    let made = 0xd3c2_b1a0_f5e4_ec11_8000_0011_2233_4455_u128;
+    compare_at_equals(&[table::GUID], made.to_be_bytes());
+}
+
+#[test]
 fn openipmis_bmc_is_the_same() {
     let sim = IpmiSim::start(SimOptions::default());
     let access = (sim.address(), ADMIN.name, ADMIN.password);
@@ -60,8 +80,13 @@ fn openipmis_bmc_is_the_same() {
 
 /// The two ask BMCs of their own, so that each finds what it has done itself.
 fn compare_at_simulators(rows: &[Row]) {
+    compare_at_equals(rows, BmcOptions::default().guid);
+}
+
+fn compare_at_equals(rows: &[Row], guid: [u8; 16]) {
     let start = || {
-        let options = SimulatorOptions { port: 0, seed: 7, ..SimulatorOptions::default() };
+        let bmc = BmcOptions { guid, ..BmcOptions::default() };
+        let options = SimulatorOptions { port: 0, seed: 7, bmc, ..SimulatorOptions::default() };
         Simulator::start(options).expect("a simulator")
     };
     let simulators = [start(), start()];

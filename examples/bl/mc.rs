@@ -7,6 +7,7 @@ use crate::text::{Failure, Outcome, warn};
 use crate::usage;
 
 const APP: u8 = 0x06;
+const TIME_BASED: u8 = 1;
 
 pub fn run(link: &mut Link, words: &[&str]) -> Outcome {
     match words {
@@ -132,7 +133,7 @@ impl Encoding {
 
 fn version_name(version: u8) -> String {
     let name = match version {
-        1 => "Time-based (Gregorian)",
+        TIME_BASED => "Time-based",
         2 => "DCE Security with POSIX UIDs (not for IPMI)",
         3 => "Name-based using MD5",
         4 => "Random or pseudo-random",
@@ -142,23 +143,38 @@ fn version_name(version: u8) -> String {
     name.to_owned()
 }
 
+/// When a time-based GUID was made, in seconds since 1970.
+fn time_of(guid: [u8; 16]) -> u32 {
+    let [a, b, c, d, e, f, g, h, ..] = guid;
+    // In units of 100 ns since the Gregorian calendar began.
+    let time = u64::from_be_bytes([g & 0x0f, h, e, f, a, b, c, d]);
+    let seconds = (time / 10_000_000).checked_sub(12_219_292_800);
+    seconds.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(u32::MAX)
+}
+
+/// The bytes as sent, for those that are in no order.
+fn dump(sent: &[u8]) -> Outcome {
+    out!("System GUID   : {}", crate::text::hex(sent).to_uppercase());
+    Ok(())
+}
+
 fn guid(link: &mut Link, mode: &str) -> Outcome {
     let sent =
         link.done("Get System GUID command failed", async |dialog| dialog.system_guid().await)?;
     let version = |encoding: Encoding| encoding.written(sent)[6] >> 4;
     let encoding = match mode {
-        "dump" => {
-            out!("System GUID   : {}", crate::text::hex(&sent).to_uppercase());
-            return Ok(());
-        }
+        "dump" => return dump(&sent),
         "ipmi" => Encoding::Ipmi,
         "rfc4122" | "rfc" => Encoding::Rfc4122,
         "smbios" => Encoding::Smbios,
         "auto" => {
             // A version that exists tells which order it must be.
-            let all = [Encoding::Ipmi, Encoding::Rfc4122, Encoding::Smbios];
+            let all = [Encoding::Smbios, Encoding::Ipmi, Encoding::Rfc4122];
             let fits = |encoding: &&Encoding| (1..=5).contains(&version(**encoding));
-            all.iter().find(fits).copied().unwrap_or(Encoding::Ipmi)
+            match all.iter().find(fits) {
+                Some(encoding) => *encoding,
+                None => return dump(&sent),
+            }
         }
         other => {
             return Err(Failure::new(format!("Invalid GUID encoding: {other}\n{}", usage::MC)));
@@ -171,5 +187,8 @@ fn guid(link: &mut Link, mode: &str) -> Outcome {
         out!("GUID Encoding : {}", encoding.name());
     }
     out!("GUID Version  : {}", version_name(version(encoding)));
+    if version(encoding) == TIME_BASED {
+        out!("Timestamp     : {}", names::timestamp(time_of(encoding.written(sent))));
+    }
     Ok(())
 }

@@ -108,6 +108,8 @@ pub const CHASSIS: &[Row] = &[
     same("chassis power cycle"),
 ];
 
+pub const GUID: Row = same("mc guid");
+
 pub const CONTROLLER: &[Row] = &[
     same("mc info"),
     same("bmc info"),
