@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use bmclink::sim::{BmcOptions, Simulator, SimulatorOptions};
-use support::{ADMIN, IpmiSim, SimOptions, example, require};
+use support::{ADMIN, IpmiSim, Scratch, SimOptions, example, require};
 use table::Differs::{self, CutFrom, Line, More, Status, Usage, Why};
 use table::Row;
 
@@ -67,6 +67,22 @@ fn guids_are_read_the_same_in_whatever_order_they_are_sent() {
     // One that says when it was made.
     let made = 0xd3c2_b1a0_f5e4_ec11_8000_0011_2233_4455_u128;
     compare_at_equals(&[table::GUID], made.to_be_bytes());
+}
+
+#[test]
+fn sdr_dumps_are_the_same_bytes_and_are_read_again() {
+    let options = SimulatorOptions { port: 0, ..SimulatorOptions::default() };
+    let simulator = Simulator::start(options).expect("a simulator");
+    let access = (simulator.address(0), "admin", "password");
+    let scratch = Scratch::new();
+    let [theirs, ours] = ["theirs", "ours"].map(|name| scratch.join(name).display().to_string());
+    run(require("ipmitool"), &format!("sdr dump {theirs}"), access);
+    run(example("bl"), &format!("sdr dump {ours}"), access);
+    assert_eq!(std::fs::read(&theirs).expect("written"), std::fs::read(&ours).expect("written"));
+    let from_file = run(example("bl"), &format!("-S {theirs} sdr elist all"), access);
+    let from_bmc = run(example("bl"), "sdr elist all", access);
+    assert!(from_bmc.lines.len() > 30);
+    assert_eq!(from_file.lines, from_bmc.lines);
 }
 
 #[test]
