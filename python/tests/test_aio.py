@@ -169,6 +169,14 @@ def test_commands_and_fleets(simulate: Simulate) -> None:
         await bmc.connect()
         with pytest.raises(bmclink.Misuse):
             await bmc.run("no such command")
+        assert len(await bmc.sensors()) > 10 and (await bmc.health()).state == "ok"
+        assert await bmc.sel() == await bmc.clear_sel() == []
+        assert (await bmc.frus())[0].product_name == "Simulated Server"
+        assert "admin" in {user.name for user in await bmc.users()}
+        await bmc.set_boot_device("disk")
+        assert (await bmc.boot_device()).device == "disk"
+        await bmc.identify(on=True)
+        assert (await bmc.chassis_status()).identify == "on"
         rows = [row async for row in aio.Fleet(bmclink.Fleet(sync, timeout=1.0)).power()]
         assert len(rows) == 50 and rows[-1].index == 9 and not rows[-1].ok
         rows_left = aio.Fleet(bmclink.Fleet(sync[9:10], timeout=None)).run("device_id")
