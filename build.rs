@@ -16,21 +16,12 @@ fn main() {
     std::fs::write(file, pkg_config()).expect("OUT_DIR can be written to");
 }
 
-/// `bmclink.pc`, for whoever installs the library to adapt: the first line is theirs.
+/// `bmclink.pc` as `install.sh` would write it for its defaults.
 fn pkg_config() -> String {
     let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    [
-        "prefix=/usr/local",
-        "libdir=${prefix}/lib",
-        "includedir=${prefix}/include",
-        "",
-        "Name: bmclink",
-        "Description: IPMI 2.0 sessions and Serial-over-LAN consoles",
-        &format!("Version: {version}"),
-        "Cflags: -I${includedir}",
-        "Libs: -L${libdir} -lbmclink",
-        "Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc",
-        "",
-    ]
-    .join("\n")
+    include_str!("include/bmclink.pc.in")
+        .replace("@PREFIX@", "/usr/local")
+        .replace("@LIBDIR@", "${prefix}/lib")
+        .replace("@INCLUDEDIR@", "${prefix}/include")
+        .replace("@VERSION@", &version)
 }

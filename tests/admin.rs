@@ -134,6 +134,27 @@ fn a_system_boots_from_what_was_set_once() {
 }
 
 #[test]
+fn somebody_else_who_sets_boot_options_is_waited_for() {
+    let place = place();
+    let other = place.as_user("operator", "operator", &[17]);
+    let progress = |value| other.raw(0, 0, 8, &[0, value], LONG).expect("an answer");
+    assert_eq!(progress(1).completion_code.0, 0);
+    let set = |timeout| place.bmc.set_boot(BootDevice::Disk, BootOptions::default(), timeout);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| set(LONG));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!place.bmc.boot_flags(LONG).expect("read").valid);
+        progress(0);
+        assert_eq!(waits.join().expect("no panic"), Ok(None));
+    });
+    assert_eq!(place.bmc.boot_flags(LONG).expect("read").device, BootDevice::Disk);
+    // It was ended: the other one can begin.
+    assert_eq!(progress(1).completion_code.0, 0);
+    let error = set(LONG).expect_err("it goes on");
+    assert_eq!(error.completion_code(), Some(CompletionCode(0x81)));
+}
+
+#[test]
 fn the_power_is_switched_and_waited_for() {
     let place = place();
     let bmc = &place.bmc;

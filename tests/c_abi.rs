@@ -4,71 +4,13 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bmclink::sim::{Serial, Simulator, SimulatorOptions};
 use support::*;
 
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Which library a program is linked with.
-#[derive(Clone, Copy)]
-enum Link {
-    /// The shared one.
-    Shared,
-    /// The static one, with address, leak and undefined behaviour sanitizers in the program.
-    Sanitized,
-}
-
-/// Compiles a C program of this package, without a warning.
-#[track_caller]
-fn compile(scratch: &Scratch, source: &str, link: Link) -> PathBuf {
-    let library = c_library();
-    let program = scratch.join("program");
-    let mut gcc = require("gcc");
-    gcc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-pthread", "-g"]);
-    gcc.arg("-I").arg(package().join("include"));
-    gcc.arg(package().join(source)).arg("-o").arg(&program);
-    match link {
-        Link::Shared => {
-            // An installed library is found by its soname.
-            let soname = scratch.join("libbmclink.so.0");
-            std::os::unix::fs::symlink(&library.shared, soname).expect("scratch space");
-            gcc.arg(&library.shared).arg("-Wl,-rpath").arg(format!("-Wl,{}", show(scratch.path())));
-        }
-        Link::Sanitized => {
-            gcc.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
-            gcc.arg(&library.archive).args(NATIVE_LIBRARIES);
-        }
-    }
-    assert_eq!(Program::run(gcc, PATIENCE).success(), "", "{source}");
-    program
-}
-
-fn show(path: &Path) -> String {
-    path.display().to_string()
-}
-
 fn echo() -> Simulator {
     let options = SimulatorOptions { serial: Serial::Echo, ..SimulatorOptions::default() };
     Simulator::start(options).expect("a simulator")
-}
-
-/// Runs a program as a filter: its status and messages, and its standard output.
-#[track_caller]
-fn filter(
-    scratch: &Scratch,
-    program: &Path,
-    arguments: &[&str],
-    input: &[u8],
-) -> (Finished, Vec<u8>) {
-    let (from, to) = (scratch.write("input", input), scratch.join("output"));
-    let mut shell = require("sh");
-    shell.args(["-c", "from=$1 to=$2 && shift 2 && exec \"$0\" \"$@\" <\"$from\" >\"$to\""]);
-    shell.arg(program).args([&from, &to]).args(arguments);
-    let finished = Program::run(shell, PATIENCE);
-    (finished, std::fs::read(to).expect("there is output, if empty"))
 }
 
 fn at(bmc: SocketAddr) -> [String; 4] {
@@ -164,13 +106,6 @@ fn says_that_all_is_well(program: std::process::Command) {
     assert!(output.contains("all as the header says"), "{output}");
 }
 
-fn valgrind(program: &Path) -> std::process::Command {
-    let mut valgrind = require("valgrind");
-    valgrind.args(["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    valgrind.args(["--show-leak-kinds=definite"]).arg(program);
-    valgrind
-}
-
 #[test]
 fn misuse_is_refused_under_sanitizers() {
     passes_under_sanitizers("misuse");
@@ -263,21 +198,4 @@ fn a_leak_is_found_by_the_sanitizer() {
     Program::run(gcc, PATIENCE).success();
     let finished = Program::run(std::process::Command::new(program), PATIENCE);
     assert!(finished.output.contains("detected memory leaks"), "{}", finished.output);
-}
-
-#[test]
-fn the_makefile_builds_with_either_library() {
-    let library = c_library();
-    let target = library.archive.parent().expect("a folder");
-    for kind in [None, Some("SHARED=1")] {
-        let scratch = Scratch::new();
-        let mut make = require("make");
-        make.arg("-C").arg(package().join("examples/c"));
-        make.arg(format!("LIBRARY={}", show(target)));
-        make.arg(format!("OUT={}", show(scratch.path()))).args(kind);
-        Program::run(make, PATIENCE).success();
-        let (finished, output) = filter(&scratch, &scratch.join("console"), &[], b"help\r");
-        finished.success();
-        assert!(!output.is_empty());
-    }
 }

@@ -8,6 +8,7 @@ mod support;
 mod interop {
     mod client;
     mod clients_at_our_bmc;
+    mod commands_at_ipmi_sim;
     mod ipmi_sim_console;
     mod ipmi_sim_login;
     mod ipmi_sim_loss;

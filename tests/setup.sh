@@ -25,6 +25,7 @@ retry() {
 
 has_program() { command -v "$1" >/dev/null; }
 has_c_headers() { echo '#include <stdio.h>' | gcc -E -x c - >/dev/null 2>&1; }
+has_uv_headers() { echo '#include <uv.h>' | gcc -E -x c - >/dev/null 2>&1; }
 has_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
 missing=()
@@ -38,6 +39,8 @@ need ipmitool has_program ipmitool
 need freeipmi-tools has_program ipmiconsole
 need gcc has_program gcc
 need g++ has_program g++
+need clang has_program clang
+need libuv1-dev has_uv_headers
 need make has_program make
 need libc6-dev has_c_headers
 need valgrind has_program valgrind

@@ -221,6 +221,18 @@ fn silent_it_passes_every_byte_both_ways_and_ends_with_its_input() {
 }
 
 #[test]
+fn the_start_of_a_break_string_at_the_end_of_the_input_is_text() {
+    let simulator = simulator(Serial::Echo);
+    let mut command = sol_of(&simulator);
+    command.args(["--silent", "--break-string", "&B"]);
+    let mut program = Program::spawn(command);
+    program.write(b"a && b &");
+    program.close_input();
+    let Finished { status, output } = program.finish(LONG);
+    assert_eq!((status.code(), output.as_str()), (Some(0), "a && b &"));
+}
+
+#[test]
 fn input_that_does_not_go_through_is_told() {
     let simulator = simulator(Serial::None);
     simulator.with(0, |bmc, _| bmc.set_serial_input_limit(Some(100)));
@@ -368,9 +380,9 @@ fn refused(scratch: &Scratch, simulator: &Simulator) -> OnSocket {
     assert!(said.contains("[bmclink: not connected: wrong password"), "{said}");
     socket.write(b"\r");
     socket.wait_for("what is typed is dropped]\r\n");
-    let logins = simulator.with(0, |bmc, _| bmc.counters().clone());
+    let logins = simulator.with(0, |bmc, _| *bmc.counters());
     std::thread::sleep(Duration::from_millis(300));
-    let later = simulator.with(0, |bmc, _| bmc.counters().clone());
+    let later = simulator.with(0, |bmc, _| *bmc.counters());
     assert_eq!(format!("{logins:?}"), format!("{later:?}"), "a key tried a bad password again");
     socket
 }
@@ -457,9 +469,11 @@ fn exit_on_loss_says_the_cause() {
     assert_eq!(code, Some(6), "{said}");
     assert!(said.contains("managed system stopped answering"), "{said}");
 
-    let mut command = sol_at(address);
-    command.args(["--exit-on-loss", "-P", "password"]);
-    expect(command, 4, &["cannot connect to", "port unreachable"]);
+    for (silent, start) in [(None, "[bmclink: "), (Some("--silent"), "sol: ")] {
+        let mut command = sol_at(address);
+        command.args(["--exit-on-loss", "-P", "password"]).args(silent);
+        expect(command, 4, &[&format!("{start}cannot connect to"), "port unreachable"]);
+    }
 }
 
 #[test]

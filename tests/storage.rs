@@ -1,4 +1,7 @@
-//! Sensors, records, event log and inventory of simulated BMCs, on real sockets.
+//! Sensors, records, event log and inventory of simulated BMCs, ours and OpenIPMI's, on real
+//! sockets.
+
+mod support;
 
 use std::time::Duration;
 
@@ -7,6 +10,7 @@ use bmclink::command::{
 };
 use bmclink::sim::{BmcOptions, Misbehaviour, Simulator, SimulatorOptions};
 use bmclink::{Bmc, BmcConfig, Credentials, Engine, EngineConfig, ErrorKind, Fleet};
+use support::{ADMIN, IpmiSim, SimOptions, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -155,8 +159,8 @@ fn bmcs_that_misbehave_give_the_same_records() {
     assert_eq!(short.records.len() + 1, good.records.len());
     assert_eq!(short.skipped.len(), 1);
     // Answers that are cut short are an error, not a panic.
-    let cut = with_quirks(&["cut_replies=3"]);
-    assert!(cut.bmcs[0].sdr_repository(Duration::from_secs(20)).is_err());
+    let cut = with_quirks(&["cut_replies=2"]).bmcs[0].sdr_repository(LONG);
+    assert_eq!(cut.err().map(|error| error.kind()), Some(ErrorKind::PeerMisbehaved));
 }
 
 #[test]
@@ -330,4 +334,47 @@ fn inventory_is_read_and_written() {
     let protected = with_quirks(&["fru_protected"]);
     let error = protected.bmcs[0].write_fru(1, 0, &[9], LONG).expect_err("protected");
     assert_eq!(error.completion_code().map(|code| code.0), Some(0x80));
+}
+
+#[test]
+fn the_bmc_of_openipmi_has_its_sensor_and_its_log() {
+    let sim = IpmiSim::start(SimOptions::default());
+    let engine = Engine::new(EngineConfig::default()).expect("threads");
+    let credentials = Credentials::new(ADMIN.name, ADMIN.password).expect("short enough");
+    let config = BmcConfig::new(sim.address().ip().to_string(), credentials);
+    let bmc = engine.bmc(config.port(sim.address().port())).expect("good settings");
+
+    let repository = bmc.sdr_repository(LONG).expect("read");
+    assert_eq!(names(&repository), ["CPU Temp"]);
+    let sensor = &repository.sensors[0];
+    let read = || bmc.sensor_reading(sensor, LONG).expect("read");
+    assert_eq!(read().value, Some(40.0));
+    let thresholds = bmc.sensor_thresholds(sensor, LONG).expect("read");
+    assert_eq!(thresholds.upper_critical, Some(90.0));
+    assert_eq!(thresholds, sensor.thresholds());
+    sim.set_temperature(95);
+    assert!(wait_until(LONG, || read().value == Some(95.0)));
+    assert_eq!(bmc.health(&repository, LONG).expect("read").state, Some(Severity::Critical));
+
+    let text = |log: &bmclink::command::SelLog| -> Vec<String> {
+        log.entries.iter().map(|entry| entry.describe(Some(&repository))).collect()
+    };
+    let log = bmc.sel_entries(None, LONG).expect("read");
+    let first = "Temperature CPU Temp: upper non-critical going high (90 degrees C, limit 80 \
+                 degrees C)";
+    assert_eq!(text(&log)[0], first);
+    // Crossing the thresholds is logged too, when the BMC comes to it.
+    let crossed = || {
+        let more = bmc.sel_entries(log.mark(), LONG).expect("read");
+        text(&log).into_iter().chain(text(&more)).any(|line| line.contains("upper critical"))
+    };
+    assert!(wait_until(LONG, crossed));
+    let cleared = bmc.clear_sel(LONG).expect("cleared");
+    assert_eq!(text(&cleared)[0], first);
+    assert!(cleared.entries.len() >= 2);
+    assert_eq!(bmc.sel_info(LONG).expect("read").entry_count, 0);
+    let none = bmc.sel_entries(cleared.mark(), LONG).expect("read");
+    assert!(none.entries.is_empty() && none.restarted);
+    // It has no inventory.
+    assert!(bmc.frus(&repository, LONG).expect("a row")[0].result.is_err());
 }

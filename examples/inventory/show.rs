@@ -19,6 +19,9 @@ pub fn text(name: &str, answer: &Answer) {
         let what = entry.describe(Some(&answer.repository));
         println!("  sel     {:04x} {:19} {what}", entry.record_id, time(entry));
     }
+    if answer.sel.as_ref().is_some_and(|log| log.entries.is_empty()) {
+        println!("  sel     empty");
+    }
     for row in answer.fru.iter().flatten() {
         let what = row.result.as_ref().map_or_else(Error::to_string, part);
         println!("  fru     {:20} {what}", row.name);

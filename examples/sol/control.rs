@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bmclink::{Console, Credentials};
@@ -109,25 +109,29 @@ pub struct Password {
 
 /// Another one, another file.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Stamp {
+pub struct Stamp {
     inode: u64,
     len: u64,
     changed: (i64, i64),
 }
 
 impl Password {
-    pub fn new(path: PathBuf, credentials: &Credentials, user: &str, k_g: Vec<u8>) -> Self {
+    /// `read` is the file as it was before the credentials were taken from it.
+    pub fn new(
+        path: PathBuf,
+        read: Stamp,
+        credentials: &Credentials,
+        user: &str,
+        k_g: Vec<u8>,
+    ) -> Self {
         let (credentials, user) = (credentials.clone(), user.to_owned());
-        let (read, seen) = (Stamp::default(), Stamp::default());
-        let mut this = Password { path, credentials, user, k_g, read, seen };
-        this.read = this.stamp().unwrap_or_default();
-        this
+        Password { path, credentials, user, k_g, read, seen: Stamp::default() }
     }
 
     /// Whether the file is another one than the one that was read, and has been so for a while:
     /// half a password is a wrong one, and wrong ones lock accounts.
     fn has_changed(&mut self) -> bool {
-        let Ok(now) = self.stamp() else { return false };
+        let Ok(now) = Stamp::of(&self.path) else { return false };
         let settled = std::mem::replace(&mut self.seen, now) == now;
         settled && now != self.read && now.len > 0
     }
@@ -135,7 +139,7 @@ impl Password {
     /// Logs in with what is in the file now, unless that is what is used already.
     fn update(&mut self) -> Result<(), String> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
-        let read = self.stamp().map_err(|error| failed(&error))?;
+        let read = Stamp::of(&self.path).map_err(|error| failed(&error))?;
         let password = File::open(&self.path).and_then(first_line);
         let password = password.map_err(|error| failed(&error))?;
         if password.is_empty() {
@@ -146,9 +150,11 @@ impl Password {
         self.read = read;
         Ok(())
     }
+}
 
-    fn stamp(&self) -> io::Result<Stamp> {
-        let file = std::fs::metadata(&self.path)?;
+impl Stamp {
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let file = std::fs::metadata(path)?;
         let changed = (file.mtime(), file.mtime_nsec());
         Ok(Stamp { inode: file.ino(), len: file.len(), changed })
     }

@@ -54,13 +54,11 @@ impl Input {
         let mut chunk = [0; 4096];
         let mut text = Vec::with_capacity(2 * chunk.len());
         loop {
-            if self.finder.holds() && !is_readable(HOLD_TIME_MS.into()) {
-                self.finder.release(&mut text);
-                let passed = std::mem::take(&mut text);
-                if let Err(end) = self.pass(&passed, &mut text).and_then(|()| self.send(&mut text))
-                {
-                    return end;
-                }
+            if self.finder.holds()
+                && !is_readable(HOLD_TIME_MS.into())
+                && let Err(end) = self.release(&mut text)
+            {
+                return end;
             }
             let len = match io::stdin().lock().read(&mut chunk) {
                 Ok(0) => break,
@@ -81,7 +79,18 @@ impl Input {
                 return end;
             }
         }
-        self.finish()
+        match self.release(&mut text) {
+            Ok(()) => self.finish(),
+            Err(end) => end,
+        }
+    }
+
+    /// The start of a break string was text after all.
+    fn release(&mut self, text: &mut Vec<u8>) -> Result<(), End> {
+        let mut passed = Vec::new();
+        self.finder.release(&mut passed);
+        self.pass(&passed, text)?;
+        self.send(text)
     }
 
     /// What comes before the first attempt to connect is over is for the console, not for nobody.

@@ -34,10 +34,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use bmclink::{Bmc, BmcConfig, Engine, EngineConfig, ErrorKind, EventKind, FOREVER, Reader};
+use bmclink::{Bmc, Engine, EngineConfig, ErrorKind, EventKind, FOREVER, Reader};
 use clap::Parser;
 
-use control::{Control, Password, Signals};
+use control::{Control, Password, Signals, Stamp};
 use ending::{End, Ending};
 use escape::{Escape, EscapeCharacter};
 use failure::{Failure, exit};
@@ -89,10 +89,14 @@ fn start_log(verbose: u8) {
 fn run(options: &Options, signals: Signals) -> Result<u8, Failure> {
     let mut console_config = options.console()?.replay_len(REPLAY_LEN);
     console_config.input_len = PASTE_LEN;
+    let path = options.target.password_file.clone();
+    let stamp = path.as_deref().and_then(|path| Stamp::of(path).ok()).unwrap_or_default();
     let config = options.bmc()?;
     let user = options.target.user.as_deref().unwrap_or_default();
     let peer = format!("{user}@{}:{}", config.host, config.port);
-    let password = password_file(options, &config, user)?;
+    let k_g = options.target.k_g()?;
+    let credentials = &config.credentials;
+    let password = path.map(|path| Password::new(path, stamp, credentials, user, k_g));
 
     let output = Output::new(options.silent);
     let output = Arc::new(output.map_err(|error| Failure::io("standard output", &error))?);
@@ -134,17 +138,6 @@ fn run(options: &Options, signals: Signals) -> Result<u8, Failure> {
     let code = finish(&ending, &output);
     drop(raw);
     Ok(code)
-}
-
-/// The password file, when the password is in one.
-fn password_file(
-    options: &Options,
-    config: &BmcConfig,
-    user: &str,
-) -> Result<Option<Password>, Failure> {
-    let k_g = options.target.k_g()?;
-    let path = options.target.password_file.clone();
-    Ok(path.map(|path| Password::new(path, &config.credentials, user, k_g)))
 }
 
 /// Starts a thread whose end is that of the program.
@@ -204,6 +197,7 @@ fn finish(ending: &Ending, output: &Output) -> u8 {
     match &end {
         End::Quit => {}
         End::Signal(signal) => output.last_note(&format!("ended by {signal}")),
+        End::Failed(failure) if output.is_silent() => say(&failure.text),
         End::Failed(failure) => output.last_note(&failure.text),
     }
     end.code()

@@ -29,6 +29,10 @@ impl Output {
         Ok(Output { silent, inner: Mutex::new(Inner { stdout, at_line_start: true }) })
     }
 
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// Writes what the console printed, however long that takes.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.lock().write(bytes)

@@ -29,9 +29,10 @@ use crate::error::{Error, Result};
 /// threads that wait, each report goes to one. When more comes before that one has read, the next
 /// report may go to another: they then have to take turns with the reader.
 ///
-/// The descriptor ([`as_fd`](AsFd::as_fd)) is readable exactly while `wait` would report
-/// something, or say that the queue is closed. It can be given to `poll`, `epoll` and the like, or
-/// to any event loop; it is not to be read from or written to.
+/// The descriptor ([`as_fd`](AsFd::as_fd)) is readable while `wait` would report something, or say
+/// that the queue is closed, and maybe for a moment after a wait took the last report. It can be
+/// given to `poll`, `epoll` and the like, or to any event loop; it is not to be read from or
+/// written to.
 ///
 /// A reader or console that is dropped leaves its queues by itself. Clones are handles to the same
 /// queue; it is closed when the last one is dropped. Memory: about 100 bytes per source.

@@ -119,9 +119,9 @@ impl Reader {
         shared.read(&self.place, &mut self.cursor, out, deadline(timeout), Some(stop))
     }
 
-    /// A descriptor that is readable exactly while [`read`](Reader::read) would not block: there
-    /// are bytes, or a reason why there are none. For `poll`, `epoll` and the like; it is not to
-    /// be read from or written to.
+    /// A descriptor that is readable while [`read`](Reader::read) would not block: there are
+    /// bytes, or a reason why there are none; and maybe for a moment after a read took the last of
+    /// them. For `poll`, `epoll` and the like; it is not to be read from or written to.
     ///
     /// It is an eventfd, made when it is first asked for, and closed when the reader is dropped.
     /// For many readers an [`EventQueue`] needs one descriptor for all of them. Fails with `Io`

@@ -247,6 +247,8 @@ impl Shard {
         let released = slot.supervisor.is_released();
         let target = slot.supervisor.target().clone();
         slot.stats.counters.add(&slot.supervisor.counters());
+        let ids = slot.consoles.iter().map(|link| link.id);
+        let attached: Vec<u64> = ids.filter(|id| slot.supervisor.is_attached(*id)).collect();
         *slot.supervisor = Supervisor::new(target, slot.next_token);
         slot.fail_all(&error);
         self.end_of_login(bmc);
@@ -254,17 +256,20 @@ impl Shard {
             self.bmcs.remove(bmc);
             return;
         }
-        self.revive_consoles(now, bmc, &error);
+        self.revive_consoles(now, bmc, &attached, &error);
     }
 
     /// Consoles that are kept stay so, and are tried again later.
-    fn revive_consoles(&mut self, now: Instant, bmc: BmcKey, error: &Error) {
+    fn revive_consoles(&mut self, now: Instant, bmc: BmcKey, attached: &[u64], error: &Error) {
         let Some(slot) = self.bmcs.get_mut(bmc) else { return };
         let quirks = slot.shared.config.lock().quirks;
         for link in &slot.consoles {
             let settings = link.shared.settings(quirks);
             // The first one takes the place; there was no more than one.
             let _ = slot.supervisor.console_open(link.id, &settings);
+            if attached.contains(&link.id) {
+                slot.supervisor.console_attached(now, link.id, true);
+            }
         }
         slot.supervisor.fail(now, error);
         self.drain(now, bmc);

@@ -211,8 +211,9 @@ pub unsafe extern "C" fn bmclink_console_read(
     })
 }
 
-/// A file descriptor that is readable exactly while bmclink_console_read would not block: there are
-/// bytes, or there is a reason why there are none. For poll, epoll and event loops.
+/// A file descriptor that is readable while bmclink_console_read would not block: there are bytes,
+/// or there is a reason why there are none. For poll, epoll and event loops. It may stay readable
+/// for a moment after a read took the last of them: read with a timeout of 0.
 ///
 /// It is made when it is first asked for and closed when the console is freed; it is not to be
 /// closed, read from or written to. For many consoles an event queue needs one descriptor for all

@@ -152,8 +152,11 @@ fn wait(queue: &EventQueue, keys: &mut [u64], events: &mut [i32], ms: i64) -> Re
 /// Reports taken at a time, on the stack.
 const BATCH: usize = 64;
 
-/// The queue's file descriptor: readable exactly while bmclink_event_queue_wait would give
-/// something at once. For poll, epoll and event loops.
+/// The queue's file descriptor: readable while bmclink_event_queue_wait would give something at
+/// once. For poll, epoll and event loops.
+///
+/// It may stay readable for a moment after a wait took the last report: a wait of 0 gives
+/// BMCLINK_ERR_TIMED_OUT then, and nothing is to be done.
 ///
 /// It is the queue's until the queue is freed; it is not to be closed, read from or written to.
 #[unsafe(no_mangle)]

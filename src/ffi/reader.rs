@@ -223,7 +223,7 @@ pub extern "C" fn bmclink_reader_event_reason(reader: *mut bmclink_reader) -> i3
     })
 }
 
-/// A file descriptor that is readable exactly while bmclink_reader_read would not block; see
+/// A file descriptor that is readable while bmclink_reader_read would not block; see
 /// bmclink_console_fd.
 #[unsafe(no_mangle)]
 pub extern "C" fn bmclink_reader_fd(reader: *mut bmclink_reader) -> i32 {

@@ -134,6 +134,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether somebody is attached to a console.
+    pub(crate) fn is_attached(&self, id: u64) -> bool {
+        self.links().any(|link| link.id == id && link.kept.is_attached())
+    }
+
     /// Runs a console in another way. What is about SOL itself breaks it; the rest breaks nothing.
     pub fn console_reconfigure(&mut self, now: Instant, id: u64, settings: &ConsoleSettings) {
         let Some(link) = self.link(id).filter(|link| !link.closing) else { return };

@@ -166,6 +166,11 @@ impl Kept {
         }
     }
 
+    /// Whether somebody is attached.
+    pub fn is_attached(&self) -> bool {
+        self.presence == Presence::Somebody
+    }
+
     /// How it is kept.
     pub fn keep(&self) -> Keep {
         self.keep

@@ -14,6 +14,7 @@ mod closing_a_console_only_deactivates_sol;
 mod connect_blocks_until_known;
 mod console_bytes_are_exact;
 mod consoles_are_kept_as_told;
+mod controllers_behind_it_answer;
 mod early_data_is_kept;
 mod errors_name_the_cause;
 mod every_cipher_suite_works;

@@ -134,3 +134,21 @@ fn of_two_changes_in_a_row_the_last_one_wins() {
         }
     });
 }
+
+/// Also when nobody waits for anything: whoever comes next finds it there.
+#[test]
+fn a_session_that_nobody_uses_just_then_is_remade_at_once() {
+    for profile in PROFILES {
+        let mut world = World::new(profile, 2, 1);
+        assert!(world.command().is_ok(), "{profile:?}");
+        world.run_for(secs(5));
+        world.reconfigure(world.target(2, "password"));
+        world.run_for(secs(1));
+        assert_eq!((world.logins(2), world.sessions(2)), (1, 1), "{profile:?}");
+        // One that there was not is not made.
+        let mut idle = World::new(profile, 2, 1);
+        idle.reconfigure(idle.target(2, "password"));
+        idle.run_for(secs(60));
+        assert_eq!(idle.sent.len(), 0, "{profile:?}");
+    }
+}

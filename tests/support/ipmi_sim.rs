@@ -46,6 +46,8 @@ pub struct SimOptions {
     pub serial: SerialMode,
     /// Keeps this many bytes of console output for SOL instance 2; none without.
     pub history_len: Option<usize>,
+    /// Another controller on the IPMB: address 30h, device ID 7, product 1234h.
+    pub satellite: bool,
     /// ipmi_sim's own log of every message, in `log()`.
     pub debug: bool,
 }
@@ -58,6 +60,7 @@ impl Default for SimOptions {
             k_g: None,
             serial: SerialMode::Silent,
             history_len: None,
+            satellite: false,
             debug: false,
         }
     }
@@ -87,7 +90,7 @@ impl IpmiSim {
         scratch.write("temperature", "40\n");
         scratch.write("chassis.sh", include_str!("../lab/chassis.sh"));
         scratch.write("lan.conf", lan_conf(&options, address, serial.address(), &scratch));
-        scratch.write("bmc.emu", bmc_emu(&scratch));
+        scratch.write("bmc.emu", bmc_emu(&scratch, options.satellite));
         let mut sim = Self { program: None, serial, scratch, address, debug: options.debug };
         sim.restart();
         sim
@@ -217,7 +220,7 @@ fn k_g_text(k_g: &[u8; 20]) -> String {
 }
 
 /// Sensor 1 is a temperature in whole degrees, critical from 90.
-fn bmc_emu(scratch: &Scratch) -> String {
+fn bmc_emu(scratch: &Scratch, satellite: bool) -> String {
     let directory = scratch.path().display();
     // A Full Sensor Record (Table 43-1) without its record ID, which ipmi_sim gives.
     let mut record: Vec<u8> = vec![
@@ -238,6 +241,10 @@ fn bmc_emu(scratch: &Scratch) -> String {
     let record: String = record.iter().map(|byte| format!(" {byte:#04x}")).collect();
     // Assertions and deassertions, what can be and what is enabled: the three upper thresholds.
     let states = ["000111111000000"; 4].join(" ");
+    let satellite = match satellite {
+        true => "mc_add 0x30 7 no-device-sdrs 0x23 9 8 0x9f 0x1291 0x1234\nmc_enable 0x30\n",
+        false => "",
+    };
     format!(
         r#"mc_setbmc 0x20
 mc_add 0x20 0 no-device-sdrs 0x20 1 2 0x9f 0x1291 0x0f02 persist_sdr
@@ -249,6 +256,6 @@ sensor_set_event_support 0x20 0 1 enable scanning per-state {states}
 main_sdr_add 0x20{record}
 sel_add 0x20 0x02 0 0 0 0 0x20 0 4 1 1 1 0x57 90 80
 mc_enable 0x20
-"#
+{satellite}"#
     )
 }

@@ -9,6 +9,7 @@
 
 mod address;
 mod c_library;
+mod c_program;
 mod example;
 mod ipmi_sim;
 mod library;
@@ -21,6 +22,7 @@ mod serial;
 
 pub use address::{BMC_PORT, answers_ipmi, loopback_address};
 pub use c_library::{CLibrary, NATIVE_LIBRARIES, c_library, package};
+pub use c_program::{Link, PATIENCE, compile, filter, valgrind};
 pub use example::example;
 pub use ipmi_sim::{ADMIN, Account, DISABLED, IpmiSim, LONG, OPERATOR, SimOptions, USER};
 pub use library::{engine, read_exactly, until};

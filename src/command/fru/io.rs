@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::super::dialog::Dialog;
 use super::super::reply::{Fields, is_of_one_command};
-use super::super::sdr::SdrRepository;
+use super::super::sdr::{FruLocator, SdrRepository};
 use super::area::extent;
 use super::{Fru, FruAreaInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Repeat, Reply};
+use crate::session::{Repeat, Reply, Target};
 use crate::wire::message::{BMC_ADDRESS, CompletionCode, net_fn};
 
 const GET_FRU_INVENTORY_AREA_INFO: u8 = 0x10;
@@ -29,7 +29,9 @@ const OWN: u8 = 0;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FruRow {
-    /// Its number for FRU commands.
+    /// The address of the controller that has it, 20h the BMC.
+    pub address: u8,
+    /// Its number for FRU commands there.
     pub fru_id: u8,
     /// Its name in the SDR repository; that of number 0 may be missing there, and is empty then.
     pub name: String,
@@ -72,32 +74,35 @@ impl Dialog {
         self.read_fru_until(fru_id, |_| usize::MAX).await
     }
 
-    /// Reads the inventory data of the BMC itself and of all parts that the repository knows and
-    /// the BMC gives. One that fails has its error in its own row; the call fails only when the
-    /// session does.
+    /// Reads the inventory data of the BMC itself and of all parts that the repository knows, at
+    /// the controllers that have them. One that fails has its error in its own row; the call
+    /// fails only when the session does.
+    ///
+    /// Parts without a controller, which are memory on a bus, are left out.
     pub async fn frus(&self, repository: &SdrRepository) -> Result<Vec<FruRow>> {
-        let mut parts = vec![(OWN, String::new())];
-        for locator in repository.fru_locators().filter(|locator| {
-            locator.logical && locator.access_address == BMC_ADDRESS && locator.lun == 0
-        }) {
-            match parts.iter_mut().find(|(fru_id, _)| *fru_id == locator.fru_id) {
-                Some((_, name)) if name.is_empty() => name.clone_from(&locator.name),
+        let mut parts = vec![(Target::BMC, BMC_ADDRESS, OWN, String::new())];
+        for locator in repository.fru_locators().filter(|locator| locator.logical) {
+            let FruLocator { access_address: address, channel, lun, fru_id, .. } = *locator;
+            let Some(target) = Target::owner(address, channel, lun) else { continue };
+            let known = parts.iter_mut().find(|(at, _, id, _)| (*at, *id) == (target, fru_id));
+            match known {
+                Some((.., name)) if name.is_empty() => name.clone_from(&locator.name),
                 Some(_) => {}
-                None => parts.push((locator.fru_id, locator.name.clone())),
+                None => parts.push((target, address, fru_id, locator.name.clone())),
             }
         }
         let mut rows = Vec::new();
-        for (fru_id, name) in parts {
+        for (target, address, fru_id, name) in parts {
             let result = match self.is_late() {
                 true => Err(Error::new(ErrorKind::TimedOut)),
-                false => self.fru(fru_id).await,
+                false => self.at(target).fru(fru_id).await,
             };
             if let Err(error) = &result
                 && !is_of_one_command(error)
             {
                 return Err(error.clone());
             }
-            rows.push(FruRow { fru_id, name, result });
+            rows.push(FruRow { address, fru_id, name, result });
         }
         Ok(rows)
     }

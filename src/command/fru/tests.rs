@@ -264,13 +264,29 @@ fn only_what_has_a_meaning_is_read() {
 #[test]
 fn locators_say_which_parts_there_are() {
     let records = [fru_locator(1, "PSU"), fru_locator(7, "gone"), fru_locator(0, "board")];
+    let mut records = records.to_vec();
+    // One of a controller on channel 6, and one that is memory on a bus.
+    records.push(fru_locator(2, "riser"));
+    records[3][5] = 0x72;
+    records[3][8] = 0x60;
+    records.push(fru_locator(3, "EEPROM"));
+    records[4][7] = 0;
     let repository = SdrRepository::of_records(&records);
     let mut part = Part::new();
-    let rows = play(async |dialog| dialog.frus(&repository).await, |request| part.answer(request));
+    let rows = play(
+        async |dialog| dialog.frus(&repository).await,
+        |request| match request.target == crate::session::Target::behind(6, 0x72) {
+            true if request.cmd == 0x10 => reply(0, &[0, 0, 0]),
+            true => panic!("there is nothing to read"),
+            false => part.answer(request),
+        },
+    );
     let rows = rows.expect("the session lives");
     let seen: Vec<_> =
         rows.iter().map(|row| (row.fru_id, row.name.as_str(), row.result.is_ok())).collect();
-    assert_eq!(seen, [(0, "board", true), (1, "PSU", true), (7, "gone", false)]);
+    let wanted = [(0, "board", true), (1, "PSU", true), (7, "gone", false), (2, "riser", true)];
+    assert_eq!(seen, wanted);
+    assert_eq!(rows[3].address, 0x72);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const BYTES_MAX: usize = 1 << 20;
 /// How often a dialog looks whether another one has read what it needs.
 const PACE: Duration = Duration::from_millis(200);
 /// One that takes longer than this is not waited for any more: another one begins.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Stamps before this are seconds since the BMC started, not times.
 const TIMES_BEGIN: u32 = 0x2000_0000;
 /// The beginning of a file, with the number of its format.

@@ -70,7 +70,7 @@ impl Log {
                 self.reservation += 1;
                 reply(0, &self.reservation.to_le_bytes())
             }
-            (0x43, &[0, 0, id, 0, 0, 0xff]) => {
+            (0x43, &[_, _, id, 0, 0, 0xff]) => {
                 let at = self.entries.iter().position(|entry| id == 0 || entry[0] == id);
                 let Some(at) = at else { return reply(0xcb, &[]) };
                 let next = self.entries.get(at + 1).map_or([0xff, 0xff], |next| [next[0], 0]);

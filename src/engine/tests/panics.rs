@@ -55,3 +55,25 @@ fn a_session_that_panics_ends_alone_and_can_be_tried_again() {
     console.drain(LONG).expect("acknowledged");
     assert_eq!(console.stats().input_lost, 0);
 }
+
+#[test]
+fn a_console_with_a_reader_is_tried_again_after_a_panic() {
+    let engine = Engine::new(EngineConfig { shards: 1, ..EngineConfig::default() });
+    let engine = engine.expect("an engine");
+    let bad = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+    bad.set_read_timeout(Some(LONG)).expect("a timeout");
+    let bmc = bmc_at(&engine, bad.local_addr().expect("bound"));
+    let config = ConsoleConfig::default().on_demand(Duration::from_secs(60));
+    let console = bmc.console(config).expect("a console");
+    let reader = console.reader();
+    let mut buffer = [0; 512];
+    let (_, from) = bad.recv_from(&mut buffer).expect("it is tried because of the reader");
+    bad.send_to(PANIC, from).expect("sent");
+    while engine.stats().expect("the shard lives").total().panics == 0 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let why = console.why();
+    assert_eq!(why.reason.map(|error| error.kind()), Some(ErrorKind::Internal));
+    assert!(why.next_try.is_some(), "nobody would ever try it again");
+    drop(reader);
+}
