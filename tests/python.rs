@@ -43,7 +43,7 @@ macro_rules! files {
     };
 }
 
-files! { aio build commands consoles errors examples native process pyghmi }
+files! { aio build commands consoles errors examples native process pyghmi readme }
 
 #[test]
 fn no_file_is_forgotten() {

@@ -170,7 +170,10 @@ def test_commands_and_fleets(simulate: Simulate) -> None:
         with pytest.raises(bmclink.Misuse):
             await bmc.run("no such command")
         assert len(await bmc.sensors()) > 10 and (await bmc.health()).state == "ok"
-        assert await bmc.sel() == await bmc.clear_sel() == []
+        entries = await bmc.sel()
+        cleared = await bmc.clear_sel()
+        assert [entry.data for entry in cleared] == [entry.data for entry in entries]
+        assert await bmc.sel() == []
         assert (await bmc.frus())[0].product_name == "Simulated Server"
         assert "admin" in {user.name for user in await bmc.users()}
         await bmc.set_boot_device("disk")
