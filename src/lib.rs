@@ -215,3 +215,8 @@ pub use wire::open_session::StatusCode;
 #[cfg(all(doctest, feature = "sim"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The example of a guide, as a test.
+#[cfg(all(doctest, feature = "sim"))]
+#[doc = include_str!("../docs/from-ipmitool.md")]
+struct FromIpmitool;

@@ -30,7 +30,7 @@ fn everything_runs_small() {
     let json: Value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
     assert_eq!(json["failures"], Value::Array(Vec::new()));
     assert_eq!(json["quick"], Value::Bool(true));
-    for name in ["floor", "scale", "storm", "flood", "fleet", "peers"] {
+    for name in ["floor", "scale", "storm", "flood", "fleet", "ffi", "peers"] {
         assert!(stdout.contains(&format!("\n## {name}: ")), "no {name} in {stdout}");
         assert!(numbers_in(&json["figures"][name]) > 5, "{name}: {}", json["figures"][name]);
     }

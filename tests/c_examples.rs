@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use bmclink::sim::{Simulator, SimulatorOptions};
 use support::*;
 
 /// Builds an example in each way and has each one run, given the way to start it.
@@ -234,4 +235,26 @@ fn an_installation_goes_where_it_is_told() {
         assert!(text.lines().any(|found| found == line), "no {line} in {text}");
     }
     assert!(!text.contains('@'), "{text}");
+}
+
+#[test]
+fn the_program_of_the_guide_does_what_it_says() {
+    let guide = std::fs::read_to_string(package().join("docs/from-libipmiconsole.md"));
+    let guide = guide.expect("the guide is there");
+    let from = guide.find("```c\n").expect("a program in C") + 5;
+    let source = &guide[from..][..guide[from..].find("```").expect("its end")];
+    let scratch = Scratch::new();
+    let file = scratch.write("guide.c", source);
+    let simulator = Simulator::start(SimulatorOptions::default()).expect("a simulator");
+    let (host, port) = (simulator.address(0).ip().to_string(), simulator.address(0).port());
+    for link in [Link::Sanitized, Link::Clang] {
+        let scratch = Scratch::new();
+        let program = compile(&scratch, &file.display().to_string(), link);
+        let start =
+            |secret| with(Command::new(&program), &[&host, &port.to_string(), "admin", secret]);
+        let said = output(start("password"), 0);
+        assert!(said.contains("sim:~# "), "{said}");
+        let said = output(start("wrong"), 1);
+        assert!(said.contains("wrong password") && said.contains("try: check"), "{said}");
+    }
 }

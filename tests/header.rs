@@ -109,13 +109,20 @@ fn compilers_take_the_header_without_a_word() {
          extern fn *const all[];\nfn *const all[] = {{\n{uses}}};\n"
     );
     let source = scratch.write("all.c", text);
-    for (compiler, standard) in
-        [("gcc", "c99"), ("gcc", "c11"), ("gcc", "c2x"), ("g++", "c++11"), ("g++", "c++17")]
-    {
+    let ways = [
+        ("gcc", "c99"),
+        ("gcc", "c11"),
+        ("gcc", "c2x"),
+        ("g++", "c++11"),
+        ("g++", "c++17"),
+        ("clang", "c99"),
+        ("clang", "c++17"),
+    ];
+    for (compiler, standard) in ways {
         let mut command = require(compiler);
         command.arg(format!("-std={standard}"));
         command.args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]);
-        command.args(["-x", if compiler == "gcc" { "c" } else { "c++" }]);
+        command.args(["-x", if standard.contains("++") { "c++" } else { "c" }]);
         command.arg("-I").arg(package().join("include")).arg(&source);
         // The casts to one type are the test's own, and so is the complaint about them.
         command.arg("-Wno-cast-function-type");
@@ -154,13 +161,153 @@ fn every_declaration_has_a_comment_for_readers_of_c() {
     }
 }
 
-/// The functions a header declares.
-fn declared(header: &str) -> BTreeSet<String> {
+/// The interface of the last release, and what its version number was.
+const RELEASED: &str = "tests/abi/0.1.txt";
+
+#[test]
+fn the_interface_keeps_what_was_released() {
+    let (now, file) = (interface(&generated()), package().join(RELEASED));
+    if std::env::var_os("UPDATE_ABI").is_some() {
+        let lines: Vec<&str> = now.iter().map(String::as_str).collect();
+        std::fs::write(&file, lines.join("\n") + "\n").expect("it can be written");
+        return;
+    }
+    let text = std::fs::read_to_string(file).expect("the last release has a file");
+    let released: BTreeSet<String> = text.lines().map(str::to_owned).collect();
+    if let Some(complaint) = complaint(&released, &now) {
+        panic!("{complaint}");
+    }
+}
+
+#[test]
+fn what_breaks_programs_is_complained_of() {
+    let set = |lines: &[&str]| -> BTreeSet<String> {
+        lines.iter().map(|&line| line.to_owned()).collect()
+    };
+    let version = "#define BMCLINK_ABI_VERSION 3";
+    let later = "#define BMCLINK_ABI_VERSION 4";
+    let next = "#define BMCLINK_ABI_VERSION 65536";
+    let old = set(&[version, "int32_t bmclink_a(void)"]);
+    assert_eq!(complaint(&old, &old), None);
+    let more = ["int32_t bmclink_a(void)", "int32_t bmclink_b(void)"];
+    assert_eq!(complaint(&old, &set(&[later, more[0], more[1]])), None);
+    let silent = complaint(&old, &set(&[version, more[0], more[1]])).expect("no new number");
+    assert!(silent.contains("minor") && silent.contains("bmclink_b"), "{silent}");
+    for changed in [set(&[later]), set(&[later, "int64_t bmclink_a(void)"])] {
+        let broken = complaint(&old, &changed).expect("a function is not what it was");
+        assert!(broken.contains("major") && broken.contains("int32_t bmclink_a"), "{broken}");
+    }
+    let broken = complaint(&old, &set(&[next, more[1]])).expect("a file for the new one");
+    assert!(broken.contains("UPDATE_ABI"), "{broken}");
+}
+
+#[test]
+fn declarations_are_read_without_what_does_not_matter() {
+    let header = "/* int32_t bmclink_no(void); */\n#define BMCLINK_OK 0\n\
+        typedef enum bmclink_e {\n    /** a, b */\n    BMCLINK_E_A = 1,\n    BMCLINK_E_B = -2,\n} bmclink_e;\n\
+        typedef struct bmclink_s bmclink_s;\n\
+        typedef void (*bmclink_f)(int32_t level,\n     const char *text);\n\
+        BMCLINK_MUST_USE\nint32_t bmclink_x(struct bmclink_s *s,\n    uint8_t cmd, void *user);\n\
+        const char *bmclink_v(void);\n";
+    let wanted = [
+        "#define BMCLINK_OK 0",
+        "BMCLINK_E_A = 1",
+        "BMCLINK_E_B = -2",
+        "const char *bmclink_v(void)",
+        "int32_t bmclink_x(struct bmclink_s *, uint8_t, void *)",
+        "typedef struct bmclink_s bmclink_s",
+        "typedef void (*bmclink_f)(int32_t, const char *)",
+    ];
+    assert_eq!(interface(header), wanted.map(str::to_owned).into());
+}
+
+/// What is wrong with an interface, seen from programs that were built with an older one.
+fn complaint(released: &BTreeSet<String>, now: &BTreeSet<String>) -> Option<String> {
+    let version = |lines: &BTreeSet<String>| {
+        let line = lines.iter().find_map(|line| line.strip_prefix("#define BMCLINK_ABI_VERSION "));
+        line.and_then(|number| number.parse::<u32>().ok()).expect("a version number")
+    };
+    let (old, new) = (version(released), version(now));
+    let counts = |line: &&String| !line.starts_with("#define BMCLINK_ABI_VERSION");
+    let gone: Vec<_> = released.difference(now).filter(counts).cloned().collect();
+    let added: Vec<_> = now.difference(released).filter(counts).cloned().collect();
+    if old >> 16 != new >> 16 {
+        return Some(format!("a new major number: UPDATE_ABI=1 for a file in place of {RELEASED}"));
+    }
+    if !gone.is_empty() {
+        return Some(format!(
+            "programs built with the last release break without:\n{}\nLeave it as it was and add \
+             something new, or raise the major number: BMCLINK_ABI_VERSION in src/ffi/library.rs, \
+             the soname in build.rs and install.sh, version_suffix_components in Cargo.toml",
+            gone.join("\n")
+        ));
+    }
+    let silent = !added.is_empty() && new <= old;
+    silent.then(|| {
+        let added = added.join("\n");
+        format!("raise the minor number in BMCLINK_ABI_VERSION for what was added:\n{added}")
+    })
+}
+
+/// Constants, types and functions, a line each, without comments, parameter names and attributes.
+fn interface(header: &str) -> BTreeSet<String> {
+    let code = without_comments(header);
+    let mut lines = BTreeSet::new();
+    let numbers = |line: &&str| line.starts_with("#define BMCLINK_") && line.contains(' ');
+    for line in code.lines().filter(numbers) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [_, _, value] = words[..]
+            && value.parse::<i64>().is_ok()
+        {
+            lines.insert(words.join(" "));
+        }
+    }
+    let code: Vec<&str> = code.lines().filter(|line| !line.starts_with('#')).collect();
+    for part in code.join(" ").split([';', '{', '}', ',']) {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        if let [name, "=", _] = words[..]
+            && name.starts_with("BMCLINK_")
+        {
+            lines.insert(words.join(" "));
+        }
+    }
+    for statement in code.join(" ").split([';', '{', '}']) {
+        let words: Vec<&str> = statement.split_whitespace().collect();
+        let text = words.join(" ").replace("BMCLINK_MUST_USE ", "").replace("extern \"C\" ", "");
+        if text.starts_with("typedef struct ") {
+            lines.insert(text);
+        } else if let Some((head, parameters)) = text.rsplit_once('(')
+            && head.contains("bmclink_")
+        {
+            let kinds: Vec<_> = parameters.trim_end_matches(')').split(',').map(kind).collect();
+            lines.insert(format!("{head}({})", kinds.join(", ")));
+        }
+    }
+    lines
+}
+
+/// The type of a parameter, which ends with its name; `void` alone has none.
+fn kind(parameter: &str) -> String {
+    let parameter = parameter.trim();
+    let name = parameter.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    match name {
+        Some(at) => parameter[..=at].trim_end().to_owned(),
+        None => parameter.to_owned(),
+    }
+}
+
+fn without_comments(header: &str) -> String {
     let mut code = String::new();
     for (index, part) in header.split("/*").enumerate() {
         let after = if index == 0 { part } else { part.split_once("*/").expect("an end").1 };
         code.push_str(after);
     }
+    code
+}
+
+/// The functions a header declares.
+fn declared(header: &str) -> BTreeSet<String> {
+    let code = without_comments(header);
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let calls =
         code.match_indices('(').filter_map(|(at, _)| code[..at].rsplit(|c| !word(c)).next());

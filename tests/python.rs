@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use bmclink::sim::{Simulator, SimulatorOptions};
 use support::*;
 
 const PATIENCE: Duration = Duration::from_secs(280);
@@ -60,4 +61,19 @@ fn types_are_right() {
     let mut command = python();
     command.args(["-m", "mypy", "--cache-dir", "/dev/null"]);
     Program::run(command, PATIENCE).success();
+}
+
+#[test]
+fn the_program_of_the_guide_does_what_it_says() {
+    let guide = std::fs::read_to_string(package().join("docs/from-pyghmi.md"));
+    let guide = guide.expect("the guide is there");
+    let from = guide.find("```python\n").expect("a program in Python") + 10;
+    let source = &guide[from..][..guide[from..].find("```").expect("its end")];
+    let simulator = Simulator::start(SimulatorOptions::default()).expect("a simulator");
+    let address = simulator.address(0);
+    let mut command = python();
+    command.args(["-c", source, &address.ip().to_string(), &address.port().to_string()]);
+    command.args(["admin", "password"]);
+    let output = Program::run(command, PATIENCE).success();
+    assert!(output.starts_with("on\n") && output.contains("sim:~# "), "{output}");
 }

@@ -9,6 +9,7 @@
 mod bmcs;
 mod child;
 mod consoles;
+mod ffi;
 mod fleet;
 mod flood;
 mod floor;
@@ -60,6 +61,8 @@ enum What {
     Flood(flood::Options),
     /// One command to many BMCs at once, against ipmipower and a pool of ipmitools
     Fleet(fleet::Options),
+    /// Console bytes through the C ABI and through Rust, in turn
+    Ffi(ffi::Options),
     /// libipmiconsole, ipmitool and pyghmi at the same BMCs
     Peers(peers::Options),
     /// All of them
@@ -97,6 +100,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         What::Storm(options) => storm::run(options, &mut report)?,
         What::Flood(options) => flood::run(options, &mut report)?,
         What::Fleet(options) => fleet::run(options, &mut report)?,
+        What::Ffi(options) => ffi::run(options, &mut report)?,
         What::Peers(options) => peers::run(options, &mut report)?,
         What::All(options) => all(options, &mut report)?,
         What::Connected(options) => return consoles::serve(options).map(|()| true),
@@ -112,6 +116,7 @@ fn all(peers: &peers::Options, report: &mut Report) -> Result<()> {
     storm::run(&storm::Options::default(), report)?;
     flood::run(&flood::Options::default(), report)?;
     fleet::run(&fleet::Options::default(), report)?;
+    ffi::run(&ffi::Options::default(), report)?;
     peers::run(peers, report)
 }
 

@@ -10,6 +10,7 @@ use super::handle::{self, Object, Out};
 use super::perform::{self, Arguments, Entry};
 use super::result::bmclink_result;
 use super::table::{Table, Value};
+use crate::command::PowerOptions;
 use crate::error::Result;
 
 /// A management command and what it is given. The same one can be used for many BMCs, again and
@@ -43,7 +44,9 @@ impl bmclink_command {
 ///
 /// Names, what each takes (in brackets when it can be left out), and what it gives:
 ///
-/// - raw: net_fn, cmd, [lun], [data] -> completion_code, data (bytes). See bmclink_bmc_raw.
+/// - raw: net_fn, cmd, [lun], [data], [channel], [address], [transit_channel], [transit_address]
+///   -> completion_code, data (bytes). See bmclink_bmc_raw. With an address it goes to that
+///   controller behind the BMC on the channel (0), if there is a transit address by way of that.
 /// - device_id -> device_id, device_revision, provides_device_sdrs, busy, firmware_revision,
 ///   ipmi_version (texts), additional_device_support, manufacturer_id, product_id,
 ///   auxiliary_firmware_revision (bytes).
@@ -55,10 +58,60 @@ impl bmclink_command {
 ///   power_control_fault, restore_policy ("off", "previous", "on"), last_power_event, intrusion,
 ///   front_panel_lockout, drive_fault, cooling_fault, identify ("off", "timed", "on"),
 ///   front_panel_buttons.
-/// - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms] -> power_on (when
-///   it was waited for).
+/// - power: action ("off", "on", "cycle", "reset", "diag", "soft"), [wait_ms],
+///   [on_when_off] -> power_on (when it was waited for). With on_when_off, a host that is off is
+///   switched on instead of being cycled or reset.
 /// - identify: [seconds] (15, 0 to 255), [on] (1: until it is switched off; 0: off).
 /// - set_power_restore_policy: policy ("off", "previous", "on").
+/// - sensors -> name, number, type (text), status ("valid" when it has a reading), value (with a
+///   fraction), unit (text), raw, severity ("ok", "warning", "critical", "non-recoverable"), states
+///   (text), error (BMCLINK_ERR_*, in place of a reading), error_text. A row for each sensor.
+/// - health -> state (as severity above, or "unknown"), summary (one line), judged, failed (how
+///   many sensors).
+/// - sel: [since_record], [since_timestamp] -> record_id, record_type, timestamp, time (seconds
+///   since 1970 by the BMC's clock), corrected_time (by ours), severity, text, data (bytes). A row
+///   for each entry; since_* are record_id and timestamp of one that was read before.
+/// - sel_info -> entry_count, free_bytes, overflow, last_addition, last_erase (texts).
+/// - clear_sel -> record_id, record_type, timestamp, time, corrected_time, severity, text, data. It
+///   gives all that was cleared, as sel does, and loses nothing that is added meanwhile.
+/// - fru: [fru_id] -> fru_id, name, checksums_ok, chassis_type, chassis_part_number,
+///   chassis_serial_number, board_manufactured (seconds since 1970), board_manufacturer,
+///   board_product_name, board_serial_number, board_part_number, product_manufacturer,
+///   product_name, product_part_number, product_version, product_serial_number,
+///   product_asset_tag, data (bytes), error, error_text. A row for each part; texts but for
+///   numbers and types.
+/// - boot -> valid, device (as below, or "other"), device_number, persistent, efi.
+/// - set_boot: device ("none", "pxe", "disk", "safe", "diag", "cdrom", "bios", "floppy",
+///   "remote_floppy", "remote_cdrom", "remote_media", "remote_disk"), [persistent], [efi],
+///   [keep_valid].
+/// - users: [channel] -> id, name, privilege, enabled, ipmi, callback_only, link_authentication. A
+///   row for each user. Channels are 14 when left out, that of the session; privileges are
+///   "callback", "user", "operator", "administrator", "oem", "no access".
+/// - create_user: name, password, [privilege], [ipmi], [in_clear] -> id. The user may log in with
+///   IPMI only with ipmi 1; in_clear 1 sends the password over a session without encryption.
+/// - delete_user: id.
+/// - enable_user: id, [on] (1).
+/// - set_user_name: id, name.
+/// - set_user_password: id, password (bytes or text), [twenty_bytes], [in_clear].
+/// - set_user_access: id, [channel], [privilege] (none: no access), [ipmi].
+/// - channel_info: [channel] -> number, medium, protocol, session_support, active_sessions, is_lan.
+///   Without a channel, a row for each one.
+/// - lan: [channel] -> ip_address, address_source ("static", "dhcp", "bios", "other"),
+///   subnet_mask, mac_address, gateway, gateway_mac, backup_gateway, backup_gateway_mac, port,
+///   vlan, cipher_suites (bytes), ipv6_addresses. Addresses are texts.
+/// - sol_config: [channel] -> enabled, force_encryption, force_authentication, privilege,
+///   accumulate_ms, send_threshold, retry_count, retry_ms, bit_rate (0: as the serial port),
+///   volatile_bit_rate, payload_channel, payload_port.
+/// - set_sol_config: [channel], [enabled], [bit_rate], [force] (1: also when it locks us out).
+/// - session_info, sessions -> handle, slots, active, user, privilege, is_v20, channel, address,
+///   mac, port. Of this session, and of all of them.
+/// - dcmi_power -> valid, current, minimum, maximum, average (in watts), timestamp, period_ms.
+/// - asset_tag -> asset_tag.
+/// - set_asset_tag: asset_tag.
+///
+/// For sensors, health and fru the command keeps what sensors and parts there are, and reads that
+/// once for all BMCs that are equal: use the same one again, and one of its own for BMCs that you
+/// do not trust equally.
 ///
 /// Numbers unless said otherwise; data is bytes; what has words is a text. Fails with
 /// BMCLINK_ERR_MISUSE when there is no command of that name.
@@ -73,7 +126,7 @@ pub unsafe extern "C" fn bmclink_command_new(
         let out = unsafe { Out::new(command, "command") }?;
         // SAFETY: the caller gives NULL or a text.
         let entry = perform::find(unsafe { handle::text(name, "name") }?)?;
-        let arguments = Mutex::default();
+        let arguments = Mutex::new(Arguments::remembering());
         out.set(handle::register(bmclink_command { entry, arguments }));
         Ok(())
     })
@@ -212,7 +265,7 @@ pub unsafe extern "C" fn bmclink_bmc_power(
         let control = arguments.word("action", &perform::CONTROLS)?;
         let wait = Some(timeout(wait_ms));
         bmc.bmc.run(timeout(timeout_ms), async |dialog| {
-            perform::power(&dialog, control, wait).await.map(drop)
+            perform::power(&dialog, control, PowerOptions::default(), wait).await.map(drop)
         })
     })
 }

@@ -1,13 +1,13 @@
 //! Which commands C can name, what each takes, and how it is carried out.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::table::{Row, Table, Value};
+pub(super) use self::arguments::Arguments;
+use super::table::{Row, Table};
 use crate::command::{
-    ChassisControl, ChassisStatus, DeviceId, Dialog, Identify, PowerRestorePolicy, SelfTest,
+    ChassisControl, ChassisStatus, DeviceId, Dialog, Hop, Identify, PowerOptions,
+    PowerRestorePolicy, SelfTest, Target,
 };
 use crate::error::{Error, Result};
 
@@ -21,14 +21,15 @@ pub(super) struct Entry {
     pub perform: fn(Dialog, Arguments) -> Performed,
 }
 
-/// What a command is given, by name.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Arguments(Arc<BTreeMap<&'static str, Value>>);
-
 /// The command of that name.
 pub(super) fn find(name: &str) -> Result<&'static Entry> {
-    let found = COMMANDS.iter().find(|entry| entry.name == name);
+    let found = all().find(|entry| entry.name == name);
     found.ok_or_else(|| Error::misuse(format!("there is no command {name:?}")))
+}
+
+/// Every command there is.
+fn all() -> impl Iterator<Item = &'static Entry> {
+    [COMMANDS, settings::COMMANDS, records::COMMANDS].into_iter().flatten()
 }
 
 impl Entry {
@@ -38,58 +39,6 @@ impl Entry {
         found.copied().ok_or_else(|| {
             let (command, all) = (self.name, self.arguments.join(", "));
             Error::misuse(format!("{command} takes no {name:?} but: {all}"))
-        })
-    }
-}
-
-impl Arguments {
-    pub fn set(&mut self, name: &'static str, value: Value) {
-        Arc::make_mut(&mut self.0).insert(name, value);
-    }
-
-    fn number<T: TryFrom<i64>>(&self, name: &str) -> Result<Option<T>> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::Number(number)) => match T::try_from(*number) {
-                Ok(number) => Ok(Some(number)),
-                Err(_) => Err(Error::misuse(format!("{name} is out of range: {number}"))),
-            },
-            Some(_) => Err(Error::misuse(format!("{name} is a number"))),
-        }
-    }
-
-    fn needed<T: TryFrom<i64>>(&self, name: &str) -> Result<T> {
-        self.number(name)?.ok_or_else(|| Error::misuse(format!("there is no {name}")))
-    }
-
-    fn text(&self, name: &str) -> Result<Option<&str>> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(Error::misuse(format!("{name} is a text"))),
-        }
-    }
-
-    fn bytes(&self, name: &str) -> Result<&[u8]> {
-        match self.0.get(name) {
-            None => Ok(&[]),
-            Some(Value::Bytes(bytes)) => Ok(bytes),
-            Some(_) => Err(Error::misuse(format!("{name} is bytes"))),
-        }
-    }
-
-    fn millis(&self, name: &str) -> Result<Option<Duration>> {
-        Ok(self.number::<u32>(name)?.map(|ms| Duration::from_millis(ms.into())))
-    }
-
-    /// One of several words.
-    pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<T> {
-        let text = self.text(name)?;
-        let text = text.ok_or_else(|| Error::misuse(format!("there is no {name}")))?;
-        let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-            let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            Error::misuse(format!("{name} is none of {}: {text:?}", all.join(", ")))
         })
     }
 }
@@ -114,7 +63,7 @@ macro_rules! commands {
     ($(
         $name:literal ($($argument:literal),*) |$dialog:ident, $arguments:pat_param| $body:expr;
     )*) => {
-        /// All of them.
+        /// The commands of this file.
         pub(super) const COMMANDS: &[Entry] = &[$(Entry {
             name: $name,
             arguments: &[$($argument),*],
@@ -123,8 +72,14 @@ macro_rules! commands {
     };
 }
 
+mod arguments;
+mod records;
+mod settings;
+
 commands! {
-    "raw" ("net_fn", "lun", "cmd", "data") |dialog, a| raw(&dialog, &a).await;
+    "raw" (
+        "net_fn", "lun", "cmd", "data", "channel", "address", "transit_channel", "transit_address"
+    ) |dialog, a| raw(&dialog, &a).await;
     "device_id" () |dialog, _| Ok(device_id(&dialog.device_id().await?).into());
     "system_guid" () |dialog, _| {
         Ok(Row::default().with("guid", dialog.system_guid().await?.as_slice()).into())
@@ -133,8 +88,10 @@ commands! {
     "cold_reset" () |dialog, _| dialog.cold_reset().await.map(|()| Table::default());
     "warm_reset" () |dialog, _| dialog.warm_reset().await.map(|()| Table::default());
     "chassis_status" () |dialog, _| Ok(chassis_status(&dialog.chassis_status().await?).into());
-    "power" ("action", "wait_ms") |dialog, a| {
-        power(&dialog, a.word("action", &CONTROLS)?, a.millis("wait_ms")?).await
+    "power" ("action", "wait_ms", "on_when_off") |dialog, a| {
+        let options = PowerOptions::default();
+        let options = if a.flag("on_when_off")? { options.on_when_off() } else { options };
+        power(&dialog, a.word("action", &CONTROLS)?, options, a.millis("wait_ms")?).await
     };
     "identify" ("seconds", "on") |dialog, a| {
         let light = match (a.number::<u8>("seconds")?, a.number::<i64>("on")?) {
@@ -150,26 +107,42 @@ commands! {
     };
 }
 
-async fn raw(dialog: &Dialog, arguments: &Arguments) -> Result<Table> {
-    let (net_fn, cmd) = (arguments.needed("net_fn")?, arguments.needed("cmd")?);
-    let lun = arguments.number("lun")?.unwrap_or(0);
-    let reply = dialog.raw(net_fn, lun, cmd, arguments.bytes("data")?).await?;
+async fn raw(dialog: &Dialog, a: &Arguments) -> Result<Table> {
+    let (net_fn, cmd) = (a.needed("net_fn")?, a.needed("cmd")?);
+    let lun = a.number("lun")?.unwrap_or(0);
+    let target = match (hop(a, "channel", "address")?, a.number("transit_address")?) {
+        (None, None) => Target::BMC,
+        (Some(hop), None) => Target::behind(hop.channel, hop.address),
+        (Some(target), Some::<u8>(_)) => {
+            let transit = hop(a, "transit_channel", "transit_address")?;
+            Target::behind_two(transit.unwrap_or(target), target)
+        }
+        (None, Some(_)) => return Err(Error::misuse("there is no address behind the transit")),
+    };
+    let reply = dialog.at(target).raw(net_fn, lun, cmd, a.bytes("data")?).await?;
     let row = Row::default().with("completion_code", reply.completion_code.0);
     Ok(row.with("data", reply.data).into())
+}
+
+/// A controller behind another one, if there is an address for it.
+fn hop(arguments: &Arguments, channel: &str, address: &str) -> Result<Option<Hop>> {
+    let channel = arguments.number(channel)?.unwrap_or(0);
+    Ok(arguments.number(address)?.map(|address| Hop { channel, address }))
 }
 
 /// Switches the host, waits until that has happened if asked to, and gives the state then.
 pub(super) async fn power(
     dialog: &Dialog,
     control: ChassisControl,
+    options: PowerOptions,
     wait: Option<Duration>,
 ) -> Result<Table> {
-    dialog.chassis_control(control).await?;
-    if let Some(limit) = wait.filter(|limit| !limit.is_zero()) {
-        dialog.wait_power(control.leads_to(), limit).await?;
-        return Ok(Row::default().with("power_on", control.leads_to()).into());
+    let wait = wait.filter(|limit| !limit.is_zero());
+    let done = dialog.power(control, wait.map_or(options, |limit| options.wait(limit))).await?;
+    match wait {
+        Some(_) => Ok(Row::default().with("power_on", done.leads_to()).into()),
+        None => Ok(Table::default()),
     }
-    Ok(Table::default())
 }
 
 fn device_id(id: &DeviceId) -> Row {
