@@ -10,6 +10,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -127,7 +128,8 @@ fn run(arguments: &Arguments) -> Result<u8, Box<dyn std::error::Error>> {
     for row in fleet.run(move |dialog| async move { action.perform(&dialog, options).await })? {
         let name = &named.names[row.index];
         match row.result {
-            Ok(text) => bar.suspend(|| println!("{name}: {text}")),
+            // That nobody reads it any more is no reason to leave the other machines alone.
+            Ok(text) => drop(bar.suspend(|| writeln!(io::stdout(), "{name}: {text}"))),
             Err(error) => {
                 worst = worst.max(status(&error));
                 bar.suspend(|| eprintln!("{name}: {error} (try: {})", error.advice()));

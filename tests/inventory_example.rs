@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::process::Stdio;
+
 use serde_json::Value;
 use support::{Scratch, example};
 
@@ -65,4 +67,14 @@ fn one_that_fails_has_its_error_and_the_exit_code_says_so() {
         let (good, _, errors) = inventory(&[&["-H", list][..], &login].concat());
         assert!(!good && errors.contains(wanted), "{list}: {errors}");
     }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut command = example("inventory");
+    command.arg("all").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -134,3 +134,14 @@ fn wrong_usage_says_what_is_wrong() {
     let output = asks.output().expect("it runs");
     assert!(errors(&output).contains("no password"), "{}", errors(&output));
 }
+
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    let mut command = example("power");
+    command.arg("status").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

@@ -13,6 +13,7 @@
 mod common;
 mod show;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -83,15 +84,20 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         let cache = shared.clone();
         async move { ask(&dialog, what, &cache).await }
     })?;
-    let mut all_well = true;
+    let (mut all_well, mut out) = (true, io::stdout().lock());
     for row in rows {
         let name = &bmcs.names[row.index];
         all_well &= row.result.is_ok();
-        match (row.result, arguments.json) {
-            (Ok(answer), false) => show::text(name, &answer),
-            (Ok(answer), true) => println!("{}", show::json(name, &answer)),
-            (Err(error), false) => println!("{name}: {error}"),
-            (Err(error), true) => println!("{}", show::error_json(name, &error)),
+        let written = match (row.result, arguments.json) {
+            (Ok(answer), false) => show::text(&mut out, name, &answer),
+            (Ok(answer), true) => writeln!(out, "{}", show::json(name, &answer)),
+            (Err(error), false) => writeln!(out, "{name}: {error}"),
+            (Err(error), true) => writeln!(out, "{}", show::error_json(name, &error)),
+        };
+        match written.and_then(|()| out.flush()) {
+            // Whoever read it has seen enough; the sessions are closed all the same.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+            written => written?,
         }
     }
     if let Some(error) = cache.last_error() {

@@ -1,5 +1,7 @@
 //! What was found, for people and for programs.
 
+use std::io::{self, Write};
+
 use bmclink::Error;
 use bmclink::command::{Fru, SelEntry, SensorRow};
 use serde_json::{Value, json};
@@ -7,25 +9,26 @@ use serde_json::{Value, json};
 use super::Answer;
 
 /// Prints it for people.
-pub fn text(name: &str, answer: &Answer) {
-    println!("{name}");
+pub fn text(out: &mut impl Write, name: &str, answer: &Answer) -> io::Result<()> {
+    writeln!(out, "{name}")?;
     if let Some(health) = &answer.health {
-        println!("  health  {health}");
+        writeln!(out, "  health  {health}")?;
     }
     for row in answer.sensors.iter().flatten() {
-        println!("  sensor  {:20} {}", row.sensor.name, reading(row));
+        writeln!(out, "  sensor  {:20} {}", row.sensor.name, reading(row))?;
     }
     for entry in answer.sel.iter().flat_map(|log| &log.entries) {
         let what = entry.describe(Some(&answer.repository));
-        println!("  sel     {:04x} {:19} {what}", entry.record_id, time(entry));
+        writeln!(out, "  sel     {:04x} {:19} {what}", entry.record_id, time(entry))?;
     }
     if answer.sel.as_ref().is_some_and(|log| log.entries.is_empty()) {
-        println!("  sel     empty");
+        writeln!(out, "  sel     empty")?;
     }
     for row in answer.fru.iter().flatten() {
         let what = row.result.as_ref().map_or_else(Error::to_string, part);
-        println!("  fru     {:20} {what}", row.name);
+        writeln!(out, "  fru     {:20} {what}", row.name)?;
     }
+    Ok(())
 }
 
 /// `5280 RPM`, `present`, and what is not well.
