@@ -9,7 +9,7 @@ use std::time::Duration;
 use bmclink::sim::{Simulator, SimulatorOptions};
 use support::*;
 
-const PATIENCE: Duration = Duration::from_secs(280);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The interpreter of `tests/setup.sh`, with the package's sources and this checkout's library.
 fn python() -> Command {
@@ -44,7 +44,7 @@ macro_rules! files {
     };
 }
 
-files! { aio build commands consoles errors examples native process pyghmi }
+files! { aio build commands consoles errors examples native process pyghmi readme }
 
 #[test]
 fn no_file_is_forgotten() {

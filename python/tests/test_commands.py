@@ -187,3 +187,51 @@ def test_a_fleet_is_switched(simulate: Simulate) -> None:
     fleet = bmclink.Fleet(simulator.bmc(index) for index in range(5))
     assert all(row.ok for row in fleet.set_power("off", wait=PATIENCE))
     assert not any(row.row["power_on"] for row in fleet.power())
+
+
+def test_sensors_and_health(echo: bmclink.Simulator) -> None:
+    bmc = echo.bmc()
+    sensors = {sensor.name: sensor for sensor in bmc.sensors(PATIENCE)}
+    inlet = sensors["Inlet Temp"]
+    assert inlet.type == "Temperature" and inlet.unit == "degrees C" and inlet.severity == "ok"
+    assert inlet.value is not None and 0 < inlet.value < 100 and inlet.error is None
+    assert sensors["PS1 Status"].states == ("present",) and sensors["PS1 Status"].value is None
+    health = bmc.health(PATIENCE)
+    assert health.state == "ok" and health.judged > 10
+    # Which sensors there are is remembered.
+    before = bmc.stats()["datagrams_sent"]
+    bmc.sensors(PATIENCE)
+    again = bmc.stats()["datagrams_sent"] - before
+    assert len(sensors) <= again < 2 * len(sensors)
+
+
+def test_the_event_log_is_read_on_and_cleared(echo: bmclink.Simulator) -> None:
+    bmc = echo.bmc()
+    event = bytes.fromhex("0000 02 00000000 2000 04 01 01 01 59 5a 55")
+    for _ in range(3):
+        bmc.raw(0x0A, 0x44, event).check()
+    entries = bmc.sel(timeout=PATIENCE)
+    assert [entry.record_id for entry in entries] == [1, 2, 3]
+    assert entries[0].severity == "critical" and "upper critical" in entries[0].text
+    assert len(entries[0].data) == 16 and entries[0].time is not None
+    assert bmc.sel(since=entries[-1]) == []
+    bmc.raw(0x0A, 0x44, event).check()
+    assert [entry.record_id for entry in bmc.sel(since=entries[-1])] == [4]
+    assert len(bmc.clear_sel()) == 4 and bmc.sel() == []
+
+
+def test_parts_boot_devices_and_users(echo: bmclink.Simulator) -> None:
+    bmc = echo.bmc()
+    frus = bmc.frus(PATIENCE)
+    assert frus[0].product_name == "Simulated Server" and frus[0].checksums_ok is True
+    assert frus[1].chassis_type is None and frus[1].error is None and frus[1].data
+    assert bmc.boot_device().valid is False
+    bmc.set_boot_device("pxe", persistent=True, efi=True)
+    assert bmc.boot_device() == bmclink.BootDevice(True, "pxe", 1, True, True)
+    bmc.set_boot_device("none")
+    assert bmc.boot_device().device == "none"
+    with pytest.raises(bmclink.Misuse):
+        bmc.set_boot_device("tape")
+    users = {user.name: user for user in bmc.users(PATIENCE)}
+    assert users["admin"].privilege == "administrator" and users["admin"].enabled is True
+    assert bmc.run("lan")[0]["mac_address"].count(":") == 5

@@ -71,6 +71,13 @@ def test_every_function_is_called_as_the_header_says() -> None:
         assert header[name] == signature, name
 
 
+def test_the_header_describes_an_interface_the_package_works_with() -> None:
+    found = re.search(r"#define BMCLINK_ABI_VERSION (\d+)", HEADER)
+    assert found is not None
+    header = int(found[1])
+    assert header >= _native.ABI_VERSION and header >> 16 == _native.ABI_VERSION >> 16
+
+
 def constants(prefix: str) -> Dict[str, int]:
     return {
         name: int(value)

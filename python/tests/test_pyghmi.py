@@ -101,6 +101,94 @@ def test_commands_give_what_the_real_one_gives(simulate: Simulate) -> None:
             assert outcome(lambda call=call: call(ours)) == expected, name
 
 
+# Like the real one's: about a temperature, its end, a chassis, a memory, a host; two of vendors.
+EVENTS = (
+    bytes.fromhex("0000 02 00000000 2000 04 01 01 01 59 5a 55"),
+    bytes.fromhex("0000 02 00000000 2000 04 01 01 81 59 50 55"),
+    bytes.fromhex("0000 02 00000000 2000 04 05 42 6f 00 ff ff"),
+    bytes.fromhex("0000 02 00000000 2000 04 0c 63 6f a1 12 03"),
+    bytes.fromhex("0000 02 00000000 4100 04 12 00 6f 01 ff ff"),
+    bytes.fromhex("0000 c1 00000000 010203 616263646566"),
+    bytes.fromhex("0000 e1 30313233343536373839616263"),
+)
+# Texts of our own, a severity of our own, and when it was.
+OWN_OF_EVENTS = {"event", "severity", "timestamp", "timecode"}
+
+
+def test_the_event_log_is_what_the_real_one_gives(simulate: Simulate) -> None:
+    simulator = simulate(2)
+    for index in range(2):
+        for event in EVENTS:
+            simulator.bmc(index).raw(0x0A, 0x44, event).check()
+    with commands(simulator) as (real, ours):
+        expected, found = list(real.get_event_log()), list(ours.get_event_log())
+        assert len(expected) == len(found) == len(EVENTS)
+        for theirs, own in zip(expected, found):
+            assert set(theirs) == set(own)
+            for key in set(theirs) - OWN_OF_EVENTS:
+                assert own[key] == theirs[key], key
+        cleared = list(ours.get_event_log(clear=True))
+        assert [event["record_id"] for event in cleared] == [1, 2, 3, 4, 5, 6, 7]
+        assert list(ours.get_event_log()) == []
+    uncorrectable = found[3]
+    assert "uncorrectable" in uncorrectable["event"] and uncorrectable["severity"] > 0
+
+
+def test_sensors_are_what_the_real_one_gives(simulate: Simulate) -> None:
+    with commands(simulate(2)) as (real, ours):
+        ours_by_name = {reading.name: reading for reading in ours.get_sensor_data()}
+        descriptions = {each["name"]: each["type"] for each in ours.get_sensor_descriptions()}
+        compared = 0
+        for theirs in real.get_sensor_descriptions():
+            # The real one takes several that share a record for one.
+            if theirs["name"] not in ours_by_name:
+                assert any(name.startswith(theirs["name"]) for name in ours_by_name)
+                continue
+            assert descriptions[theirs["name"]] == theirs["type"]
+            try:
+                expected = real.get_sensor_reading(theirs["name"])
+            except Exception:
+                # It cannot read those of other controllers, nor those with factors.
+                continue
+            found = ours_by_name[theirs["name"]]
+            assert set(vars(expected)) - set(vars(found)) == {"broken_sensor_ids"}
+            for field in ("name", "type", "units", "health", "unavailable"):
+                assert getattr(found, field) == getattr(expected, field), (theirs, field)
+            assert (found.value is None) == (expected.value is None)
+            assert len(found.states) == len(expected.states)
+            if found.value is not None:
+                # The hosts are two, and breathe.
+                assert found.value == pytest.approx(expected.value, rel=0.5, abs=0.2)
+            compared += 1
+        assert compared >= 20
+        assert ours.get_health() == {"health": 0, "badreadings": []}
+        assert ours.get_sensor_reading("P12V").simplestring().startswith("P12V: 1")
+
+
+def test_the_inventory_is_what_the_real_one_gives(simulate: Simulate) -> None:
+    simulator = simulate(2)
+    with commands(simulator) as (real, ours):
+        expected, found = list(real.get_inventory()), list(ours.get_inventory())
+        assert [name for name, _ in found] == [name for name, _ in expected]
+        # Lists of more fields, and the number of a file.
+        known = {"chassis_extra", "board_extra", "product_extra", "oem_parser"}
+        known |= {"Board FRU Id", "FRU ID"}
+        serial = {key for key in expected[0][1] if "serial" in key.lower() or key == "UUID"}
+        for (_, theirs), (_, own) in zip(expected, found):
+            assert set(own) == set(theirs) - known
+            for key in set(own) - serial:
+                assert own[key] == theirs[key], key
+        assert list(ours.get_firmware()) == list(real.get_firmware())
+        assert list(ours.get_inventory_descriptions()) == ["System", "Mainboard", "PSU1"]
+        assert ours.get_inventory_of_component("PSU1") == found[2][1]
+        # The same BMC has the same numbers, too.
+        host, port = simulator.address(0)
+        again = our_command.Command(host, "admin", "password", port=port)
+        same = again.get_inventory_of_component("System")
+        assert same is not None and serial
+        assert {key: same[key] for key in serial} == {key: expected[0][1][key] for key in serial}
+
+
 @pytest.mark.parametrize("library", [REAL, OURS], ids=["real", "ours"])
 @pytest.mark.parametrize(("user", "password"), [("admin", "wrong"), ("nobody", "password")])
 def test_a_login_that_is_refused(

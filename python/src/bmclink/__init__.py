@@ -19,6 +19,17 @@ from __future__ import annotations
 
 from ._native import lib as _lib
 from .bmc import Bmc, RawReply
+from .commands import (
+    BootDevice,
+    ChassisStatus,
+    DeviceId,
+    Fru,
+    Health,
+    SelEntry,
+    SelfTest,
+    Sensor,
+    User,
+)
 from .console import Console
 from .credentials import Credentials
 from .engine import Engine
@@ -44,7 +55,6 @@ from .logs import TRACE, log_to_logging
 from .options import BmcOptions, ConsoleOptions, EngineOptions, ExecOptions
 from .queue import EventQueue
 from .reader import Reader
-from .results import ChassisStatus, DeviceId, SelfTest
 from .simulator import Simulator
 
 __all__ = [
@@ -54,6 +64,7 @@ __all__ = [
     "AuthType",
     "Bmc",
     "BmcOptions",
+    "BootDevice",
     "ChassisStatus",
     "Console",
     "ConsoleEvent",
@@ -68,17 +79,22 @@ __all__ = [
     "Fleet",
     "FleetRow",
     "FleetRun",
+    "Fru",
+    "Health",
     "IpmiVersion",
     "Keep",
     "Privilege",
     "RawReply",
     "Reader",
     "Ready",
+    "SelEntry",
     "SelfTest",
+    "Sensor",
     "Simulator",
     "Stage",
     "State",
     "TakeOver",
+    "User",
     "UserLookup",
     "Why",
     "has_feature",

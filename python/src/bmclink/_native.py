@@ -13,7 +13,7 @@ from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_void_p
 from typing import Any
 
 # The interface this package is written for: see bmclink_abi_version.
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 ERR_TIMED_OUT = -1
 ERR_CLOSED = -20

@@ -29,9 +29,21 @@ import time
 import weakref
 from typing import AsyncIterator, Callable, List, Optional, TypeVar, cast
 
-from . import results
+from . import commands
 from .bmc import Bmc as _Bmc
 from .bmc import Data, RawReply
+from .commands import (
+    Ask,
+    BootDevice,
+    ChassisStatus,
+    DeviceId,
+    Fru,
+    Health,
+    SelEntry,
+    SelfTest,
+    Sensor,
+    User,
+)
 from .console import Bytes
 from .console import Console as _Console
 from .credentials import Credentials, Secret
@@ -44,7 +56,7 @@ from .fleet import FleetRow, FleetRun
 from .options import BmcOptions, ConsoleOptions, ExecOptions
 from .queue import EventQueue, Source
 from .reader import Reader as _Reader
-from .results import Argument, ChassisStatus, DeviceId, Rows, SelfTest, make_command
+from .results import Argument, Rows
 
 __all__ = ["Bmc", "Console", "Fleet", "Reader", "exec_console"]
 
@@ -573,7 +585,7 @@ class Bmc:
     ) -> Rows:
         """See `bmclink.Bmc.run`. Cancelled, it ends the command."""
         fleet = _Fleet([self.sync], timeout=timeout)
-        made = make_command(command, arguments)
+        made = self.sync._command(command, arguments)
         rows = _Rows(FleetRun([self.sync], fleet._handle, made))
         try:
             async for row in rows:
@@ -598,6 +610,9 @@ class Bmc:
         row = (await self.run("raw", timeout, net_fn=net_fn, cmd=cmd, lun=lun, data=sent))[0]
         return RawReply(row["completion_code"], row["data"])
 
+    async def _ask(self, ask: Ask[T], timeout: Optional[float]) -> T:
+        return ask.read(await self.run(ask.command, timeout, **ask.arguments))
+
     async def power(self, timeout: Optional[float] = 30.0) -> bool:
         """Whether the host is on."""
         return (await self.chassis_status(timeout)).power_on
@@ -607,23 +622,68 @@ class Bmc:
     ) -> None:
         """See `bmclink.Bmc.set_power`."""
         whole = None if timeout is None else timeout + wait
-        await self.run("power", whole, action=action, wait_ms=round(wait * 1000) or None)
+        await self._ask(commands.set_power(action, wait), whole)
 
     async def chassis_status(self, timeout: Optional[float] = 30.0) -> ChassisStatus:
-        """How the host stands."""
-        row = (await self.run("chassis_status", timeout))[0]
-        found: ChassisStatus = results.typed(ChassisStatus, row)
-        return found
+        """See `bmclink.Bmc.chassis_status`."""
+        return await self._ask(commands.CHASSIS_STATUS, timeout)
+
+    async def boot_device(self, timeout: Optional[float] = 30.0) -> BootDevice:
+        """See `bmclink.Bmc.boot_device`."""
+        return await self._ask(commands.BOOT_DEVICE, timeout)
+
+    async def set_boot_device(
+        self,
+        device: str,
+        persistent: bool = False,
+        efi: bool = False,
+        timeout: Optional[float] = 30.0,
+    ) -> None:
+        """See `bmclink.Bmc.set_boot_device`."""
+        await self._ask(commands.set_boot_device(device, persistent, efi), timeout)
+
+    async def identify(
+        self,
+        on: Optional[bool] = None,
+        seconds: Optional[int] = None,
+        timeout: Optional[float] = 30.0,
+    ) -> None:
+        """See `bmclink.Bmc.identify`."""
+        await self._ask(commands.identify(on, seconds), timeout)
 
     async def device_id(self, timeout: Optional[float] = 30.0) -> DeviceId:
-        """Who the BMC says it is."""
-        found: DeviceId = results.typed(DeviceId, (await self.run("device_id", timeout))[0])
-        return found
+        """See `bmclink.Bmc.device_id`."""
+        return await self._ask(commands.DEVICE_ID, timeout)
 
     async def self_test(self, timeout: Optional[float] = 30.0) -> SelfTest:
-        """What its self test has found."""
-        found: SelfTest = results.typed(SelfTest, (await self.run("self_test", timeout))[0])
-        return found
+        """See `bmclink.Bmc.self_test`."""
+        return await self._ask(commands.SELF_TEST, timeout)
+
+    async def sensors(self, timeout: Optional[float] = 60.0) -> List[Sensor]:
+        """See `bmclink.Bmc.sensors`."""
+        return await self._ask(commands.SENSORS, timeout)
+
+    async def health(self, timeout: Optional[float] = 60.0) -> Health:
+        """See `bmclink.Bmc.health`."""
+        return await self._ask(commands.HEALTH, timeout)
+
+    async def sel(
+        self, since: Optional[SelEntry] = None, timeout: Optional[float] = 60.0
+    ) -> List[SelEntry]:
+        """See `bmclink.Bmc.sel`."""
+        return await self._ask(commands.sel(since), timeout)
+
+    async def clear_sel(self, timeout: Optional[float] = 120.0) -> List[SelEntry]:
+        """See `bmclink.Bmc.clear_sel`."""
+        return await self._ask(commands.CLEAR_SEL, timeout)
+
+    async def frus(self, timeout: Optional[float] = 60.0) -> List[Fru]:
+        """See `bmclink.Bmc.frus`."""
+        return await self._ask(commands.FRUS, timeout)
+
+    async def users(self, timeout: Optional[float] = 60.0) -> List[User]:
+        """See `bmclink.Bmc.users`."""
+        return await self._ask(commands.USERS, timeout)
 
     def close(self) -> None:
         """See `bmclink.Bmc.close`."""

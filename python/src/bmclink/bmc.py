@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-from typing import TYPE_CHECKING, Dict, Iterable, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Dict, Iterable, List, Optional, Tuple, TypeVar, Union
 
-from . import _handle
+from . import _handle, commands
 from ._handle import Handle, check, interruptible, is_main, milliseconds
 from ._native import lib
+from .commands import (
+    Ask,
+    BootDevice,
+    ChassisStatus,
+    DeviceId,
+    Fru,
+    Health,
+    SelEntry,
+    SelfTest,
+    Sensor,
+    User,
+)
 from .credentials import Credentials, Secret
 from .engine import Engine
 from .enums import Privilege
@@ -22,21 +34,14 @@ from .errors import (
     error_of,
 )
 from .options import BmcOptions, ConsoleOptions
-from .results import (
-    Argument,
-    ChassisStatus,
-    DeviceId,
-    Rows,
-    SelfTest,
-    make_command,
-    take,
-    typed,
-)
+from .results import Argument, Rows, make_command, take
 
 if TYPE_CHECKING:
     from .console import Console
 
 __all__ = ["Bmc", "RawReply"]
+
+T = TypeVar("T")
 
 #: What is passed as the data of a command.
 Data = Union[bytes, bytearray, memoryview, Iterable[int]]
@@ -91,6 +96,7 @@ class Bmc:
         self._settings = (host, port, credentials, options or BmcOptions())
         self._engine = engine or Engine.default()
         self._keeps: object = None
+        self._commands: Dict[str, Handle] = {}
         made = self._settings[3]._make(host, port, credentials)
         self._handle = Handle(
             lambda place: lib.bmc_open(self._engine._handle.number, made.number, place),
@@ -187,13 +193,22 @@ class Bmc:
 
         A completion code other than 0 is `CommandFailed`. Ended by Ctrl-C, it is cancelled.
         """
-        made = make_command(command, arguments)
-        number, place = self._handle.number, ctypes.c_void_p()
+        made = self._command(command, arguments)
         if is_main():
             return self._run_on_main(made, timeout)
+        place = ctypes.c_void_p()
         wait = milliseconds(timeout)
-        check(lib.bmc_run(number, made.number, wait, ctypes.byref(place)))
+        check(lib.bmc_run(self._handle.number, made.number, wait, ctypes.byref(place)))
         return take(place)
+
+    def _command(self, name: str, arguments: Dict[str, Optional[Argument]]) -> Handle:
+        # One without arguments is kept: those about sensors and parts remember which there are.
+        if arguments:
+            return make_command(name, arguments)
+        kept = self._commands.get(name)
+        if kept is None:
+            kept = self._commands[name] = make_command(name, {})
+        return kept
 
     def _run_on_main(self, command: Handle, timeout: Optional[float]) -> Rows:
         # As a fleet of one: a wait for that can be made in slices, and be cancelled alone.
@@ -206,6 +221,9 @@ class Bmc:
         if row.error is not None:
             raise row.error
         return row.rows
+
+    def _ask(self, ask: Ask[T], timeout: Optional[float]) -> T:
+        return ask.read(self.run(ask.command, timeout, **ask.arguments))
 
     # Commands.
 
@@ -222,26 +240,26 @@ class Bmc:
         sent twice when an answer may just be late: `OutcomeUnknown` then.
         """
         whole = None if timeout is None else timeout + wait
-        self.run("power", whole, action=action, wait_ms=milliseconds(wait) or None)
+        self._ask(commands.set_power(action, wait), whole)
 
     def chassis_status(self, timeout: Optional[float] = 30.0) -> ChassisStatus:
         """How the host stands: power, faults, buttons."""
-        found: ChassisStatus = typed(ChassisStatus, self.run("chassis_status", timeout)[0])
-        return found
+        return self._ask(commands.CHASSIS_STATUS, timeout)
 
-    def device_id(self, timeout: Optional[float] = 30.0) -> DeviceId:
-        """Who the BMC says it is."""
-        found: DeviceId = typed(DeviceId, self.run("device_id", timeout)[0])
-        return found
+    def boot_device(self, timeout: Optional[float] = 30.0) -> BootDevice:
+        """What the next boot is from."""
+        return self._ask(commands.BOOT_DEVICE, timeout)
 
-    def self_test(self, timeout: Optional[float] = 30.0) -> SelfTest:
-        """What its self test has found."""
-        found: SelfTest = typed(SelfTest, self.run("self_test", timeout)[0])
-        return found
-
-    def system_guid(self, timeout: Optional[float] = 30.0) -> bytes:
-        """The 16 bytes of the host's GUID, as sent."""
-        return bytes(self.run("system_guid", timeout)[0]["guid"])
+    def set_boot_device(
+        self,
+        device: str,
+        persistent: bool = False,
+        efi: bool = False,
+        timeout: Optional[float] = 30.0,
+    ) -> None:
+        """Sets what the next boot is from, or every boot: "none", "pxe", "disk", "safe", "diag",
+        "cdrom", "bios", "floppy" and others."""
+        self._ask(commands.set_boot_device(device, persistent, efi), timeout)
 
     def identify(
         self,
@@ -250,16 +268,54 @@ class Bmc:
         timeout: Optional[float] = 30.0,
     ) -> None:
         """Lets the host's lamp shine: for 15 or so many seconds, or until it is switched off."""
-        forced = None if on is None else int(on)
-        self.run("identify", timeout, seconds=seconds, on=forced)
+        self._ask(commands.identify(on, seconds), timeout)
 
     def set_power_restore_policy(self, policy: str, timeout: Optional[float] = 30.0) -> None:
         """What the host does when power comes back: "off", "previous" or "on"."""
         self.run("set_power_restore_policy", timeout, policy=policy)
 
+    def device_id(self, timeout: Optional[float] = 30.0) -> DeviceId:
+        """Who the BMC says it is."""
+        return self._ask(commands.DEVICE_ID, timeout)
+
+    def self_test(self, timeout: Optional[float] = 30.0) -> SelfTest:
+        """What its self test has found."""
+        return self._ask(commands.SELF_TEST, timeout)
+
+    def system_guid(self, timeout: Optional[float] = 30.0) -> bytes:
+        """The 16 bytes of the host's GUID, as sent."""
+        return self._ask(commands.SYSTEM_GUID, timeout)
+
     def reset_bmc(self, cold: bool = True, timeout: Optional[float] = 30.0) -> None:
         """Resets the BMC itself: its sessions end."""
         self.run("cold_reset" if cold else "warm_reset", timeout)
+
+    def sensors(self, timeout: Optional[float] = 60.0) -> List[Sensor]:
+        """All sensors and their readings. Which there are is read once and remembered."""
+        return self._ask(commands.SENSORS, timeout)
+
+    def health(self, timeout: Optional[float] = 60.0) -> Health:
+        """The worst of all sensors."""
+        return self._ask(commands.HEALTH, timeout)
+
+    def sel(
+        self, since: Optional[SelEntry] = None, timeout: Optional[float] = 60.0
+    ) -> List[SelEntry]:
+        """The system event log, or what was added to it after an entry that was read before."""
+        return self._ask(commands.sel(since), timeout)
+
+    def clear_sel(self, timeout: Optional[float] = 120.0) -> List[SelEntry]:
+        """Clears the system event log and gives all that was in it: what is added meanwhile is not
+        lost."""
+        return self._ask(commands.CLEAR_SEL, timeout)
+
+    def frus(self, timeout: Optional[float] = 60.0) -> List[Fru]:
+        """What is known of the host's parts. Which there are is read once and remembered."""
+        return self._ask(commands.FRUS, timeout)
+
+    def users(self, timeout: Optional[float] = 60.0) -> List[User]:
+        """The BMC's users, on the channel of the session."""
+        return self._ask(commands.USERS, timeout)
 
     def cancel(self) -> None:
         """Ends all commands that other threads have under way, but the main one, with

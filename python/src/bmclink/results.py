@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import dataclasses
 from typing import Any, Dict, List, Optional, Union
 
 from ._handle import Handle, check
 from ._native import lib, text
 from .errors import Misuse
 
-__all__ = ["ChassisStatus", "DeviceId", "Row", "Rows", "SelfTest"]
+__all__ = ["Argument", "Row", "Rows"]
 
 #: What an argument of a command can be.
 Argument = Union[int, str, bytes, bytearray, memoryview]
@@ -80,68 +79,3 @@ def take(place: ctypes.c_void_p) -> Rows:
         return rows_of(handle)
     finally:
         lib.result_free(handle)
-
-
-
-@dataclasses.dataclass(frozen=True)
-class DeviceId:
-    """Who the BMC says it is (section 20.1)."""
-
-    device_id: int
-    device_revision: int
-    provides_device_sdrs: bool
-    #: Whether it is updating its firmware, or starting.
-    busy: bool
-    #: Such as "2.14".
-    firmware_revision: str
-    #: Such as "2.0".
-    ipmi_version: str
-    #: A bit for each of what it has besides (table 20-2, byte 7).
-    additional_device_support: int
-    #: The manufacturer's number as IANA has it.
-    manufacturer_id: int
-    product_id: int
-    #: Four bytes; `None` when it gives none.
-    auxiliary_firmware_revision: Optional[bytes] = None
-
-
-@dataclasses.dataclass(frozen=True)
-class ChassisStatus:
-    """How the host stands (section 28.2)."""
-
-    power_on: bool
-    power_overload: bool
-    power_interlock: bool
-    power_fault: bool
-    power_control_fault: bool
-    #: A bit for each of what the last change of power was about (table 28-3, byte 3).
-    last_power_event: int
-    intrusion: bool
-    front_panel_lockout: bool
-    drive_fault: bool
-    cooling_fault: bool
-    #: What it does when power comes back: "off", "previous" or "on".
-    restore_policy: Optional[str] = None
-    #: "off", "timed" or "on"; `None` when the BMC does not tell.
-    identify: Optional[str] = None
-    #: A bit for each button (table 28-3, byte 5); `None` when the BMC does not tell.
-    front_panel_buttons: Optional[int] = None
-
-
-@dataclasses.dataclass(frozen=True)
-class SelfTest:
-    """What the BMC's self test has found (section 20.4)."""
-
-    #: "passed", "not implemented", "corrupted", "hardware error" or "other".
-    result: str
-    detail: int = 0
-
-
-def typed(kind: Any, row: Row) -> Any:
-    """A row as one of these; what a later library adds is left out."""
-    values = {}
-    for field in dataclasses.fields(kind):
-        if field.name in row:
-            value = row[field.name]
-            values[field.name] = bool(value) if field.type == "bool" else value
-    return kind(**values)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar, Union
 
-from ..exceptions import (
-    InvalidParameterValue,
-    IpmiException,
-    UnsupportedFunctionality,
-)
+from ....bmc import Bmc
+from ....commands import Fru
+from ....errors import BmcError
+from ..constants import Health
+from ..exceptions import InvalidParameterValue, IpmiException, UnsupportedFunctionality
+from ._records import event_of, inventory_of, system_of
 from .private.session import Bytes, Response, Session
+from .sdr import SensorReading, type_of
 
 __all__ = ["Command", "boot_devices", "power_states"]
 
@@ -35,6 +38,8 @@ boot_devices = sorted((*_BOOT_NUMBERS, *_BOOT_ALIASES, "default"))
 power_states = {"off": 0, "on": 1, "reset": 3, "diag": 4, "softoff": 5, "shutdown": 5, "boot": -1}
 
 _POWER_WAIT = 300
+
+T = TypeVar("T")
 
 
 class Command:
@@ -207,6 +212,85 @@ class Command:
         response = self.raw_command(6, 2, retry=False)
         if response is not None:
             _check(response)
+
+    # What the BMC has records of.
+
+    def get_sensor_data(self) -> Iterator[SensorReading]:
+        """All sensors."""
+        for sensor in self._do(self._bmc.sensors):
+            # One that cannot be read has no reading, and is no reason to end here.
+            yield SensorReading(sensor)
+
+    def get_sensor_descriptions(self) -> Iterator[Dict[str, str]]:
+        """{'name', 'type'} of all sensors."""
+        for sensor in self._do(self._bmc.sensors):
+            yield {"name": sensor.name, "type": type_of(sensor)}
+
+    def get_sensor_reading(self, sensorname: str) -> SensorReading:
+        """One sensor by its name."""
+        for sensor in self._do(self._bmc.sensors):
+            if sensor.name == sensorname:
+                if sensor.error is not None:
+                    raise IpmiException(str(sensor.error)) from sensor.error
+                return SensorReading(sensor)
+        raise UnsupportedFunctionality(f"no sensor is called {sensorname!r}")
+
+    def get_health(self) -> Dict[str, Any]:
+        """{'health': a sum of `Health`, 'badreadings': the sensors that are not fine}."""
+        bad = [reading for reading in self.get_sensor_data() if reading.health != Health.Ok]
+        health = Health.Ok
+        for reading in bad:
+            health |= reading.health
+        return {"health": health, "badreadings": bad}
+
+    def get_event_log(self, clear: bool = False) -> Iterator[Dict[str, Any]]:
+        """All entries of the system event log. With `clear` they are taken out of it, and what is
+        added meanwhile is not lost."""
+        bmc = self._bmc
+        entries = self._do(bmc.clear_sel if clear else bmc.sel)
+        sensors = self._do(bmc.sensors) if entries else []
+        for entry in entries:
+            yield event_of(entry, sensors)
+
+    def get_inventory(self) -> Iterator[Tuple[str, Dict[str, Any]]]:
+        """What the parts are, by name: 'System' first."""
+        frus = self._do(self._bmc.frus)
+        yield "System", self._system(frus)
+        for fru in frus:
+            if fru.error is None:
+                yield fru.name or f"FRU {fru.fru_id}", inventory_of(fru)
+
+    def _system(self, frus: List[Fru]) -> Dict[str, Any]:
+        first = [fru for fru in frus if fru.fru_id == 0 and fru.error is None]
+        guid: Optional[bytes] = None
+        with contextlib.suppress(IpmiException):
+            guid = self._do(self._bmc.system_guid)
+        return system_of(first[0] if first else None, self._do(self._bmc.device_id), guid)
+
+    def get_inventory_descriptions(self) -> Iterator[str]:
+        """The names of the parts."""
+        for name, _ in self.get_inventory():
+            yield name
+
+    def get_inventory_of_component(self, component: str) -> Optional[Dict[str, Any]]:
+        """One part by its name."""
+        return dict(self.get_inventory()).get(component)
+
+    def get_firmware(self, components: Any = (), category: Any = None) -> Iterator[Any]:
+        """('BMC Version', {'version': text})."""
+        major, minor = self._do(self._bmc.device_id).firmware_revision.split(".")
+        yield "BMC Version", {"version": f"{int(major)}.{int(minor)}"}
+
+    @property
+    def _bmc(self) -> Bmc:
+        return self.ipmi_session._bmc
+
+    @staticmethod
+    def _do(call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except BmcError as error:
+            raise IpmiException(str(error), error.completion_code) from error
 
 
 def _check(response: Response) -> None:
