@@ -108,6 +108,30 @@ impl bmclink_command {
 /// - dcmi_power -> valid, current, minimum, maximum, average (in watts), timestamp, period_ms.
 /// - asset_tag -> asset_tag.
 /// - set_asset_tag: asset_tag.
+/// - restart_cause -> cause (text), channel.
+/// - power_on_time -> seconds. Over the machine's life.
+/// - clear_boot. Takes back what set_boot set.
+/// - test_user_password: id, password (bytes or text), [twenty_bytes], [in_clear] -> result
+///   ("matches", "wrong", "wrong size").
+/// - sel_time -> time (seconds since 1970), since_start (of a clock that was not set).
+/// - set_sel_time: time.
+/// - set_lan: [channel], [ip_address], [address_source], [subnet_mask], [gateway],
+///   [backup_gateway], [vlan] (1 to 4094; 0: none). Words and texts as lan gives them.
+/// - channel_access: [channel], [stored] ("volatile", "non-volatile") -> mode ("disabled",
+///   "pre-boot", "always", "shared", "other"), alerting_off, per_message_authentication_off,
+///   user_level_authentication_off, privilege.
+/// - set_channel_access: [channel], [stored], [mode], [privilege]. The rest stays as it is.
+/// - payload_access: id, [channel] -> sol, standard, oem, oem_upper (bits).
+/// - set_payload_access: id, sol, [channel].
+/// - k_g_lock: [channel] -> lock ("not lockable", "locked", "unlocked").
+/// - set_k_g: k_g (bytes or text), [channel], [in_clear].
+/// - cipher_suites: [channel] -> id, oem_iana, authentication, integrity (bytes),
+///   confidentiality (bytes). A row for each one.
+/// - power_limit -> active, limit (in watts), exception_action, correction_ms, sampling (seconds).
+/// - set_power_limit: limit, [exception_action], [correction_ms] (1000), [sampling] (1).
+/// - activate_power_limit: [on] (1).
+/// - controller_id -> controller_id.
+/// - set_controller_id: controller_id.
 ///
 /// For sensors, health and fru the command keeps what sensors and parts there are, and reads that
 /// once for all BMCs that are equal: use the same one again, and one of its own for BMCs that you

@@ -29,7 +29,7 @@ pub(super) fn find(name: &str) -> Result<&'static Entry> {
 
 /// Every command there is.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    [COMMANDS, settings::COMMANDS, records::COMMANDS].into_iter().flatten()
+    [COMMANDS, settings::COMMANDS, records::COMMANDS, access::COMMANDS].into_iter().flatten()
 }
 
 impl Entry {
@@ -72,6 +72,7 @@ macro_rules! commands {
     };
 }
 
+mod access;
 mod arguments;
 mod records;
 mod settings;

@@ -27,7 +27,7 @@ const DEVICES: [(&str, BootDevice); 12] = [
     ("remote_disk", BootDevice::RemoteDisk),
 ];
 
-const SOURCES: [(&str, AddressSource); 4] = [
+pub(super) const SOURCES: [(&str, AddressSource); 4] = [
     ("static", AddressSource::Static),
     ("dhcp", AddressSource::Dhcp),
     ("bios", AddressSource::Bios),
@@ -135,7 +135,10 @@ commands! {
 }
 
 /// The word for something, or its debugging text when there is none.
-fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], meaning: T) -> Option<&'static str> {
+pub(super) fn word<T: Copy + PartialEq>(
+    words: &[(&'static str, T)],
+    meaning: T,
+) -> Option<&'static str> {
     words.iter().find(|(_, known)| *known == meaning).map(|(word, _)| *word)
 }
 

@@ -95,6 +95,13 @@ fn example(command: &str, argument: &str) -> Option<Value> {
         "id" => 4.into(),
         "bit_rate" => 115_200.into(),
         "asset_tag" => "rack 7".into(),
+        "time" => 1_800_000_000.into(),
+        "gateway" => "192.0.2.7".into(),
+        "mode" => "always".into(),
+        "sol" => 1.into(),
+        "limit" => 500.into(),
+        "controller_id" => "rack 7".into(),
+        "k_g" => "0123456789".into(),
         _ => return None,
     })
 }
