@@ -169,8 +169,9 @@ static void the_first_bytes_are_there(void)
         OK(bmclink_sim_set_delay_ms(s.sim, 0, 6, 0x48, round % 2 == 0 ? 0 : 50));
         OK(bmclink_console_connect(console, PATIENCE));
         read_lines(reader, &place, 50);
+        /* From the very first one, however many came with the last read. */
         if (round == 0)
-            IS(49, place.number);
+            IS(place.lines - 1, place.number);
         OK(bmclink_reader_free(reader));
         OK(bmclink_console_close(console, PATIENCE));
         OK(bmclink_console_free(console));
