@@ -199,7 +199,7 @@ pub use engine::{
     EventKind, Events, ExecConfig, LogStatus, Ready, ShardStats, Signature, Sink, Why,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use fleet::{Fleet, FleetRun, Row};
+pub use fleet::{Fleet, FleetCalls, FleetRun, Row};
 /// The vocabulary of typed commands.
 pub use ipmi_rs_core;
 pub use session::{

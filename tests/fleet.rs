@@ -120,6 +120,37 @@ fn a_run_ends_at_its_deadline_when_cancelled_and_when_dropped() {
 }
 
 #[test]
+fn a_function_is_called_with_each_row() {
+    let engine = Engine::new(EngineConfig::default()).expect("threads");
+    let simulator = simulator(9);
+    let members = bmcs(&engine, &simulator, "password");
+    let fleet = Fleet::new(members.clone());
+    let (sender, rows) = std::sync::mpsc::channel();
+    let run = fleet.run(async |dialog| dialog.system_guid().await).expect("runs");
+    let mut calls = run
+        .call_back(move |row| {
+            // Calls into the library are fine here, and a panic ends this call only.
+            let on = members[row.index].chassis_status(LONG).is_ok_and(|status| status.power_on);
+            sender.send((row.index, row.result.is_ok() && on)).expect("there is room");
+            assert_ne!(row.index, 3, "on purpose");
+        })
+        .expect("a thread");
+    calls.wait(LONG).expect("all were called");
+    assert_eq!(calls.wait(LONG).map_err(|error| error.kind()), Err(ErrorKind::Misuse));
+    let mut seen: Vec<_> = rows.iter().collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..9).map(|index| (index, true)).collect::<Vec<_>>());
+
+    let (dead, _socket) = silent(&engine);
+    let run = Fleet::new([dead]).timeout(LONG).run(async |dialog| dialog.device_id().await);
+    let (sender, rows) = std::sync::mpsc::channel();
+    let calls = run.expect("runs").call_back(move |row| sender.send(row.result).expect("room"));
+    drop(calls.expect("a thread"));
+    let error = rows.recv().expect("one row").expect_err("it never answers");
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+#[test]
 fn a_panic_is_the_row_of_one() {
     let engine = Engine::new(EngineConfig::default()).expect("threads");
     let simulator = simulator(3);

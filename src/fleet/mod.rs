@@ -1,10 +1,12 @@
 //! One dialog with each of many BMCs, and their results as they come.
 
+mod calls;
 mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::calls::FleetCalls;
 pub use self::run::FleetRun;
 use crate::FOREVER;
 use crate::bmc::Bmc;

@@ -106,8 +106,16 @@ impl<T> FleetRun<T> {
 
     /// Ends what is not done: its rows say `Cancelled` and come at once. Does not block.
     pub fn cancel(&self) {
-        // When the thread has ended, all is done.
-        let _ = self.answers.send((CANCEL, Err(Error::new(ErrorKind::Cancelled))));
+        (self.canceller())();
+    }
+
+    /// What cancels it, also when the run itself is elsewhere.
+    pub(super) fn canceller(&self) -> impl Fn() + Send + Sync + use<T> {
+        let answers = self.answers.clone();
+        move || {
+            // When the thread has ended, all is done.
+            let _ = answers.send((CANCEL, Err(Error::new(ErrorKind::Cancelled))));
+        }
     }
 
     /// A descriptor that is readable while [`next_within`](Self::next_within) would not block,
