@@ -58,6 +58,8 @@ pub fn valgrind(program: &Path) -> Command {
     let mut valgrind = require("valgrind");
     valgrind.args(["-q", "--error-exitcode=9", "--leak-check=full"]);
     valgrind.args(["--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]);
+    // It runs one thread at a time: without this, one that is busy starves all others.
+    valgrind.arg("--fair-sched=yes");
     valgrind.arg(program);
     valgrind
 }
