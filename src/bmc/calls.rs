@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Bmc;
 use crate::command::{Dialog, Turn};
-use crate::engine::{BmcHandle, Interrupt, ReplyTo, Waiter, deadline, waiter, with_grace};
+use crate::engine::{BmcHandle, Interrupt, Waiter, deadline, waiter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Reply, Request};
 use crate::sync::{Mutex, now};
@@ -73,10 +73,6 @@ impl Drop for Entry<'_> {
 }
 
 impl Entry<'_> {
-    fn is_cancelled(&self) -> bool {
-        self.call.0.lock().cancelled
-    }
-
     /// Waits for the value until `until`, or until the call is cancelled.
     fn wait<T: Send + 'static>(
         &self,
@@ -147,15 +143,7 @@ impl Bmc {
     }
 
     fn exchange(&self, entry: &Entry<'_>, request: Request) -> Result<Reply> {
-        let until = with_grace(request.deadline);
-        let (wait, done) = waiter();
-        let token = self.handle.submit(request, ReplyTo::Waiter(done))?;
-        let result = entry.wait(&wait, until);
-        match result {
-            Some(result) if !entry.is_cancelled() => return result,
-            _ => self.handle.cancel(token)?,
-        }
-        result.unwrap_or_else(|| Err(Error::new(ErrorKind::TimedOut)))
+        self.handle.exchange(request, |waiting, until| entry.wait(waiting, until))
     }
 
     fn pause(&self, entry: &Entry<'_>, until: Instant) -> Result<()> {

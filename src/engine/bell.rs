@@ -79,7 +79,7 @@ impl Bell {
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        for (list, source) in self.lists.get_mut().drain(..) {
+        for (list, source) in std::mem::take(&mut *self.lists.lock()) {
             list.release(source, Events::READABLE);
             list.settle();
         }

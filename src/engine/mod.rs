@@ -72,7 +72,7 @@ pub(crate) use self::watch::{FdList, Place, Watch, fd_list};
 use crate::config::{BmcConfig, EngineConfig};
 use crate::credentials::CredentialsWatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::Request;
+use crate::session::{Reply, Request};
 use crate::sync::Mutex;
 
 /// How long a thread whose timeout is over waits for the shard's word on why: a turn of its
@@ -447,6 +447,29 @@ impl BmcHandle {
         let until = request.deadline;
         self.send(Command::Request { bmc: self.key, request, done }, until)?;
         Ok(token)
+    }
+
+    /// Sends a request and has `wait` wait for the answer, until the time it is given. What it
+    /// gives up, or what is interrupted with `Cancelled`, is cancelled.
+    pub fn exchange(
+        &self,
+        request: Request,
+        wait: impl FnOnce(&Arc<Waiter<Result<Reply>>>, Option<Instant>) -> Option<Result<Reply>>,
+    ) -> Result<Reply> {
+        let until = with_grace(request.deadline);
+        let (waiting, done) = waiter();
+        let token = self.submit(request, ReplyTo::Waiter(done))?;
+        match wait(&waiting, until) {
+            Some(Err(error)) if error.kind() == ErrorKind::Cancelled => {
+                self.cancel(token)?;
+                Err(error)
+            }
+            Some(result) => result,
+            None => {
+                self.cancel(token)?;
+                Err(Error::new(ErrorKind::TimedOut))
+            }
+        }
     }
 
     /// Nobody waits for this request any more.

@@ -11,7 +11,7 @@ use super::super::inbox::{Inbox, Outlet, inbox};
 use super::super::resolve::Resolvers;
 use super::super::shard::Shard;
 use super::super::slots::{BmcShared, Slot};
-use super::super::{BmcHandle, ConsoleShared, ConsoleState, EngineShared, ShardHandle};
+use super::super::{BmcHandle, ConsoleShared, ConsoleState, EngineShared, ShardHandle, deadline};
 use super::{Bell, explore, join, kind, spawn};
 use crate::config::{BmcConfig, ConsoleConfig, EngineConfig};
 use crate::credentials::Credentials;
@@ -100,6 +100,11 @@ fn activated(slot: &mut Slot) {
 
 fn nothing(_: &mut Slot) {}
 
+fn ask(bmc: &BmcHandle, timeout: Duration) -> Result<Reply> {
+    let request = Request { deadline: deadline(timeout), ..request() };
+    bmc.exchange(request, |waiting, until| waiting.wait(until))
+}
+
 fn request() -> Request {
     Request { net_fn: 6, cmd: 1, ..Request::default() }
 }
@@ -135,7 +140,7 @@ fn a_request_that_gives_up_has_one_answer_and_is_forgotten() {
     for event in [answered as fn(&mut Slot), nothing] {
         explore(move || {
             let mut model = Model::new();
-            let call = model.call(|bmc| kind(bmc.request(request(), Duration::ZERO)).map(|_| ()));
+            let call = model.call(|bmc| kind(ask(bmc, Duration::ZERO)).map(|_| ()));
             model.run(event);
             let result = join(call);
             assert!(matches!(result, Ok(()) | Err(ErrorKind::TimedOut)), "{result:?}");
@@ -183,13 +188,13 @@ fn ends(says_so: bool, call: fn(&BmcHandle) -> Result<()>) {
 #[test]
 fn an_engine_that_stops_leaves_nobody_waiting() {
     ends(true, |bmc| bmc.connect(FOREVER));
-    ends(true, |bmc| bmc.request(request(), FOREVER).map(drop));
+    ends(true, |bmc| ask(bmc, FOREVER).map(drop));
 }
 
 #[test]
 fn a_shard_that_dies_leaves_nobody_waiting() {
     ends(false, |bmc| bmc.connect(FOREVER));
-    ends(false, |bmc| bmc.request(request(), FOREVER).map(drop));
+    ends(false, |bmc| ask(bmc, FOREVER).map(drop));
 }
 
 /// The session ends while a call gives up.
