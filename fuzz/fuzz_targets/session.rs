@@ -159,7 +159,10 @@ fn run(input: &[u8]) {
             }
             let (net_fn, cmd) = (0x06, 0x37);
             let (data, deadline, repeat) = (Vec::new(), None, Default::default());
-            world.session.submit(Request { token: 1, net_fn, lun: 0, cmd, data, deadline, repeat });
+            let data = data.into();
+            let request =
+                Request { token: 1, net_fn, cmd, data, deadline, repeat, ..Request::default() };
+            world.session.submit(request);
         }
     }
     let cipher = world.cipher();
