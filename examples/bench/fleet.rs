@@ -76,7 +76,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<()> {
         all[1].turns.push(warm);
         all[2].turns.push(ours(&bmcs, count, &dead.addresses)?.0);
         let theirs = [
-            ("ipmipower", ipmipower(&bmcs, count)),
+            ("ipmipower", ipmipower(&bmcs, count.min(measure::fd_limit() as usize / 4))),
             ("ipmitool", ipmitool(&bmcs, count / IPMITOOL_PART)),
         ];
         for (at, (name, turn)) in theirs.into_iter().enumerate() {
@@ -143,8 +143,9 @@ fn print(all: &[Turns], skipped: Vec<String>, count: usize, report: &mut Report)
             count / 100
         ),
         format!(
-            "No login rate, {} dialogs at once; ipmipower with a fanout of {FANOUT}; {IPMITOOLS} \
-             ipmitools at once, for a part of the BMCs.",
+            "No login rate, {} dialogs at once; ipmipower with a fanout of {FANOUT}, for as \
+             many as it has descriptors for, two each; {IPMITOOLS} ipmitools at once, for a part \
+             of the BMCs.",
             at_once(count)
         ),
         "The BMCs have one thread and share the machine: near the top the seconds are theirs."
